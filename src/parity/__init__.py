@@ -1,0 +1,1 @@
+"""Parity plans AI compute on the chips you can actually get."""
