@@ -18,7 +18,7 @@ DEFAULT_SPREAD: dict[str, float] = {
 }  # fmt: skip
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A frozen record that refuses unknown fields."""
 
 

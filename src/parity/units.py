@@ -23,9 +23,7 @@ def _spell(prefixes: dict[str, float], names: tuple[str, ...]) -> dict[str, floa
 
 
 _BYTES = _spell({**_DECIMAL, **_BINARY}, ("B", "byte", "bytes"))
-_BITS_PER_S = {
-    k: v / 8 for k, v in _spell(_DECIMAL, ("b/s", "bit/s", "bps", "bits/s")).items()
-}
+_BITS_PER_S = {k: v / 8 for k, v in _spell(_DECIMAL, ("b/s", "bit/s", "bps", "bits/s")).items()}
 _PER_S = {f"{name}{per}": scale for name, scale in _BYTES.items() for per in ("/s", "ps")}
 _FLOP = ("FLOP/s", "FLOPS", "FLOPs", "flops", "flop/s", "OP/s", "OPS", "F", "FLOPs/s")
 
@@ -93,7 +91,9 @@ def parse(text: str | float, unit: str, what: str = "quantity") -> float:
             raise BadQuantity(_expected(text, unit, what))
         value = float(number) * spellings[suffix]
     if not math.isfinite(value):
-        raise BadQuantity(f"{what} is {value}; a finite number was expected, as in `{EXAMPLES[unit]}`.")
+        raise BadQuantity(
+            f"{what} is {value}; a finite number was expected, as in `{EXAMPLES[unit]}`."
+        )
     return value
 
 

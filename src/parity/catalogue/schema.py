@@ -126,7 +126,7 @@ class DatedPrice(Record):
     note: str = ""
 
 
-class Chip(Record):
+class Chip(Record, kw_only=True):
     """One accelerator package as sold."""
 
     id: str
@@ -173,7 +173,7 @@ class ClusterScaleOut(Record):
     note: str = ""
 
 
-class Cluster(Record):
+class Cluster(Record, kw_only=True):
     """A way chips are built into nodes, domains and fabrics."""
 
     id: str
