@@ -22,7 +22,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A frozen record that refuses unknown fields."""
 
 
-class Also(Record):
+class Also(Record, frozen=True):
     """Another value somebody published for the same figure."""
 
     value: float
@@ -30,7 +30,7 @@ class Also(Record):
     note: str = ""
 
 
-class Fact(Record):
+class Fact(Record, frozen=True):
     """One figure: its value in SI, its range, and who says so."""
 
     value: float
@@ -43,7 +43,7 @@ class Fact(Record):
     also: tuple[Also, ...] = ()
 
 
-class Finding(Record):
+class Finding(Record, frozen=True):
     """Something the user must know: why a plan is impossible, or which figure is weak.
 
     `P1xx` feasibility, `P2xx` data quality, `P3xx` outside what was measured.

@@ -102,7 +102,8 @@ def parse_count(text: str | float, what: str, *, least: float = 1, most: float =
     value = parse(text, "1", what)
     if value != math.floor(value) or not least <= value <= most:
         raise BadQuantity(
-            f"{what} is {shorten(str(text))!r}; a whole number from {least:g} to {most:g} was expected."
+            f"{what} is {shorten(str(text))!r}; "
+            f"a whole number from {least:g} to {most:g} was expected."
         )
     return int(value)
 

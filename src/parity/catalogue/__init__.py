@@ -1,0 +1,1 @@
+"""What is known about chips, and who says so."""

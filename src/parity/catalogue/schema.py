@@ -30,7 +30,7 @@ Topology = Literal["switch", "mesh", "torus2d", "torus3d", "hypercube", "dragonf
 DTYPES = ("fp64", "tf32", "fp16", "bf16", "fp8", "int8", "int4", "fp4")
 
 
-class Source(Record):
+class Source(Record, frozen=True):
     """One entry of the bibliography."""
 
     title: str
@@ -40,7 +40,7 @@ class Source(Record):
     seen: Literal["read", "recalled", "secondary"] = "read"
 
 
-class Support(Record):
+class Support(Record, frozen=True):
     """Whether the matrix hardware takes a dtype, as somebody states it."""
 
     support: Literal["native", "half-rate", "vector", "emulated", "none", "unknown"]
@@ -49,7 +49,7 @@ class Support(Record):
     note: str = ""
 
 
-class Dense(Record):
+class Dense(Record, frozen=True):
     """Peak rates of the matrix units, dense, per chip [FLOP/s]."""
 
     fp64: FlopPerS = None
@@ -62,7 +62,7 @@ class Dense(Record):
     fp4: FlopPerS = None
 
 
-class Compute(Record):
+class Compute(Record, frozen=True):
     """Arithmetic of one chip."""
 
     dense: Dense = Dense()
@@ -70,7 +70,7 @@ class Compute(Record):
     units: Count = None  # SMs, CUs, AI cores: what a wave of tiles is spread over
 
 
-class Dtypes(Record):
+class Dtypes(Record, frozen=True):
     """Native support of each dtype in the matrix hardware."""
 
     fp64: Support | None = None
@@ -83,7 +83,7 @@ class Dtypes(Record):
     fp4: Support | None = None
 
 
-class Memory(Record):
+class Memory(Record, frozen=True):
     """Main memory of one chip, and what it holds on die."""
 
     kind: str = ""
@@ -92,7 +92,7 @@ class Memory(Record):
     sram: Bytes = None
 
 
-class ScaleUp(Record):
+class ScaleUp(Record, frozen=True):
     """The link between chips of one scale-up domain; bandwidth per direction, per chip."""
 
     kind: str = ""
@@ -100,13 +100,13 @@ class ScaleUp(Record):
     domain: Count = None  # the largest domain the link allows
 
 
-class ScaleOut(Record):
+class ScaleOut(Record, frozen=True):
     """The network port of one chip; bandwidth per direction, per chip."""
 
     bandwidth: BytesPerS = None
 
 
-class Physical(Record):
+class Physical(Record, frozen=True):
     """What the package is."""
 
     process: str = ""
@@ -118,7 +118,7 @@ class Physical(Record):
     tdp: Watts = None
 
 
-class DatedPrice(Record):
+class DatedPrice(Record, frozen=True):
     """A price that held from a date on."""
 
     since: str
@@ -126,7 +126,7 @@ class DatedPrice(Record):
     note: str = ""
 
 
-class Chip(Record, kw_only=True):
+class Chip(Record, frozen=True, kw_only=True):
     """One accelerator package as sold."""
 
     id: str
@@ -151,7 +151,7 @@ class Chip(Record, kw_only=True):
     notes: str = ""
 
 
-class ClusterScaleUp(Record):
+class ClusterScaleUp(Record, frozen=True):
     """How chips of one domain are wired."""
 
     topology: Topology
@@ -161,7 +161,7 @@ class ClusterScaleUp(Record):
     note: str = ""
 
 
-class ClusterScaleOut(Record):
+class ClusterScaleOut(Record, frozen=True):
     """How domains are wired to each other."""
 
     fabric: str = ""
@@ -173,7 +173,7 @@ class ClusterScaleOut(Record):
     note: str = ""
 
 
-class Cluster(Record, kw_only=True):
+class Cluster(Record, frozen=True, kw_only=True):
     """A way chips are built into nodes, domains and fabrics."""
 
     id: str
@@ -186,7 +186,7 @@ class Cluster(Record, kw_only=True):
     notes: str = ""
 
 
-class Link(Record):
+class Link(Record, frozen=True, kw_only=True):
     """A kind of link; bandwidth per direction."""
 
     id: str

@@ -1,0 +1,1 @@
+"""Memory, step time and energy of one case or of arrays of cases."""

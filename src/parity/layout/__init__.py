@@ -1,0 +1,1 @@
+"""How work is divided over chips, and what must be communicated."""

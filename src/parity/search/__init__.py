@@ -1,0 +1,1 @@
+"""The answers: best layout, and what equals what."""

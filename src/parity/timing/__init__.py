@@ -1,0 +1,1 @@
+"""How long one operator or one collective takes on a chip."""

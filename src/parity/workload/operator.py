@@ -24,7 +24,7 @@ from parity.record import Finding, Record
 Split = Literal["column", "row", "heads", "vocab", "none"]
 
 
-class Linear(Record, tag="linear"):
+class Linear(Record, frozen=True, tag="linear"):
     """A matrix product: each token's `inputs` features become `outputs` features.
 
     With `experts` > 1 it is a grouped product: `experts` separate matrices, of which each token
@@ -60,7 +60,7 @@ class Linear(Record, tag="linear"):
         return self.parameters // self.experts * self.active
 
 
-class Attention(Record, tag="attention"):
+class Attention(Record, frozen=True, tag="attention"):
     """Softmax attention over the cached context.
 
     `qk_head_dim` and `v_head_dim` are what training and prefill multiply. With a latent cache
@@ -89,7 +89,7 @@ class Attention(Record, tag="attention"):
         return self.parameters
 
 
-class Recurrence(Record, tag="recurrence"):
+class Recurrence(Record, frozen=True, tag="recurrence"):
     """A scan with a state of fixed size: state-space models, linear attention, delta rules."""
 
     name: str
@@ -107,7 +107,7 @@ class Recurrence(Record, tag="recurrence"):
         return self.parameters
 
 
-class Elementwise(Record, tag="elementwise"):
+class Elementwise(Record, frozen=True, tag="elementwise"):
     """Work bound by memory: norms, activations, residuals, rotary embedding, routing."""
 
     name: str
@@ -125,7 +125,7 @@ class Elementwise(Record, tag="elementwise"):
         return self.parameters
 
 
-class Lookup(Record, tag="lookup"):
+class Lookup(Record, frozen=True, tag="lookup"):
     """A row of a table for each token: embeddings."""
 
     name: str
@@ -148,7 +148,7 @@ class Lookup(Record, tag="lookup"):
 Operator = Linear | Attention | Recurrence | Elementwise | Lookup
 
 
-class Block(Record):
+class Block(Record, frozen=True):
     """`count` identical layers."""
 
     name: str  # "attention+dense", "attention+moe", "mamba"
@@ -156,7 +156,7 @@ class Block(Record):
     operators: tuple[Operator, ...]
 
 
-class Architecture(Record):
+class Architecture(Record, frozen=True):
     """A model, as the work it is."""
 
     name: str
