@@ -8,19 +8,20 @@ the provenance (`record.DEFAULT_SPREAD`). `sources.toml` is the one bibliography
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from msgspec import Meta
 
 from parity.record import Fact, Provenance, Record
 
 Count = Annotated[Fact | None, Meta(extra={"unit": "1"})]
+Year = Annotated[Fact | None, Meta(extra={"unit": "year"})]
 Bytes = Annotated[Fact | None, Meta(extra={"unit": "byte"})]
 BytesPerS = Annotated[Fact | None, Meta(extra={"unit": "byte/s"})]
 FlopPerS = Annotated[Fact | None, Meta(extra={"unit": "FLOP/s"})]
 Seconds = Annotated[Fact | None, Meta(extra={"unit": "s"})]
 Watts = Annotated[Fact | None, Meta(extra={"unit": "W"})]
-Hertz = Annotated[Fact | None, Meta(extra={"unit": "Hz"})]
 Area = Annotated[Fact | None, Meta(extra={"unit": "mm2"})]
 Fraction = Annotated[Fact | None, Meta(extra={"unit": "fraction"})]
 Usd = Annotated[Fact | None, Meta(extra={"unit": "USD"})]
@@ -29,15 +30,32 @@ Status = Literal["shipping", "announced", "rumoured", "ended", "design"]
 Topology = Literal["switch", "mesh", "torus2d", "torus3d", "hypercube", "dragonfly", "none"]
 DTYPES = ("fp64", "tf32", "fp16", "bf16", "fp8", "int8", "int4", "fp4")
 
+#: Names of the efficiency curves that timing knows; a chip belongs to one.
+FAMILIES = (
+    "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell", "rubin",
+    "cdna1", "cdna2", "cdna3", "cdna4", "cdna5",
+    "tpu-v2", "tpu-v3", "tpu-v4", "tpu-v5", "tpu-v6", "tpu-v7", "tpu-v8",
+    "trainium1", "trainium2", "trainium3", "gaudi2", "gaudi3", "ponte-vecchio",
+    "ascend910", "ascend910b", "ascend950", "ascend960", "ppu", "biren", "metax", "mthreads",
+    "cambricon", "kunlun", "hygon", "iluvatar", "enflame", "maia", "mtia", "cerebras", "groq",
+    "sambanova", "graphcore", "tenstorrent", "dmatrix", "apple", "cpu", "other",
+)  # fmt: skip
+
 
 class Source(Record, frozen=True):
-    """One entry of the bibliography."""
+    """One entry of the bibliography.
+
+    `seen` says how its figures reached us: `read` in the document itself, `secondary` as another
+    document quotes it, `recalled` from memory, `own` where we reasoned it out (the figure's note
+    says how).
+    """
 
     title: str
     publisher: str = ""
     url: str = ""
     date: str = ""
-    seen: Literal["read", "recalled", "secondary"] = "read"
+    seen: Literal["read", "recalled", "secondary", "own"] = "read"
+    note: str = ""
 
 
 class Support(Record, frozen=True):
@@ -67,6 +85,7 @@ class Compute(Record, frozen=True):
 
     dense: Dense = Dense()
     vector_fp32: FlopPerS = None
+    vector_fp64: FlopPerS = None
     units: Count = None  # SMs, CUs, AI cores: what a wave of tiles is spread over
 
 
@@ -96,6 +115,7 @@ class ScaleUp(Record, frozen=True):
     """The link between chips of one scale-up domain; bandwidth per direction, per chip."""
 
     kind: str = ""
+    link: str = ""  # id of the link, which holds latency and achieved fraction
     bandwidth: BytesPerS = None
     domain: Count = None  # the largest domain the link allows
 
@@ -119,7 +139,7 @@ class Physical(Record, frozen=True):
 
 
 class DatedPrice(Record, frozen=True):
-    """A price that held from a date on."""
+    """A price that held from a date (year, month or day) on."""
 
     since: str
     price: Usd
@@ -132,7 +152,7 @@ class Chip(Record, frozen=True, kw_only=True):
     id: str
     name: str
     vendor: str
-    year: Count = None
+    year: Year = None
     status: Status
     family: str  # names the efficiency curves of timing
     aliases: tuple[str, ...] = ()  # what people type
@@ -198,3 +218,62 @@ class Link(Record, frozen=True, kw_only=True):
     achieved_bandwidth: BytesPerS = None
     achieved_fraction: Fraction = None
     notes: str = ""
+
+
+class Catalogue(Record, frozen=True):
+    """All that is known, by id, with the index of names that lead to a chip."""
+
+    chips: dict[str, Chip]
+    clusters: dict[str, Cluster]
+    links: dict[str, Link]
+    sources: dict[str, Source]
+    names: dict[str, str]  # normalised id, alias, label or name -> chip id
+
+
+class Field(NamedTuple):
+    """How one field of a record is written in a file."""
+
+    kind: Literal["figure", "support", "table", "prices", "plain"]
+    unit: str = ""
+    record: type[Record] | None = None
+
+
+@cache
+def fields_of(record: type[Record]) -> dict[str, Field]:
+    """The fields of a record: which are figures, and of which unit; which are tables."""
+    hints = get_type_hints(record, include_extras=True)
+    return {name: _field(hint) for name, hint in hints.items()}
+
+
+def _field(hint: object) -> Field:
+    for note in getattr(hint, "__metadata__", ()):
+        if isinstance(note, Meta) and note.extra:
+            return Field("figure", unit=note.extra["unit"])
+    if hint == tuple[DatedPrice, ...]:
+        return Field("prices")
+    if Support in get_args(hint):
+        return Field("support")
+    if isinstance(hint, type) and issubclass(hint, Record):
+        return Field("table", record=hint)
+    return Field("plain")
+
+
+@cache
+def figures_of(record: type[Record]) -> dict[str, str]:
+    """The path of every figure a record may hold -> its unit: `memory.bandwidth` -> `byte/s`."""
+    found: dict[str, str] = {}
+    for name, field in fields_of(record).items():
+        if field.kind == "figure":
+            found[name] = field.unit
+        elif field.record is not None:
+            inner = figures_of(field.record)
+            found.update({f"{name}.{path}": unit for path, unit in inner.items()})
+    return found
+
+
+def figure_at(record: Record, path: str) -> Fact | None:
+    """The figure at a path of `figures_of`, or None where nothing is published."""
+    value: Any = record
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value if isinstance(value, Fact) else None

@@ -1,0 +1,168 @@
+"""From catalogue records to the numbers the equations take: one chip in one cluster.
+
+A figure may be one number, or an array of samples drawn from its range: `draw` decides. Every
+equation broadcasts, so the same code answers for the central value and for 256 samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.catalogue.load import cluster as find_cluster
+from parity.catalogue.load import link as find_link
+from parity.catalogue.schema import DTYPES, Chip, Cluster, Topology
+from parity.errors import MissingFact
+from parity.record import Fact
+
+Number: TypeAlias = float | NDArray[np.float64]
+Draw: TypeAlias = Callable[[str, float, float, float], Number]
+
+#: The outermost level of a network reaches any number of chips.
+UNBOUNDED = 10**9
+
+
+def central(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
+    """The stated value, whatever its range."""
+    return value
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the network: `size` chips reach each other at `bandwidth` each, one way."""
+
+    name: str
+    size: int
+    topology: Topology
+    bandwidth_bytes_per_s: Number
+    achieved_fraction: Number
+    hop_latency_s: Number | None = None  # None: the default of the kind of level
+    degree: int = 0  # chips a full mesh connects directly; 0 where a switch shares the link
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The numbers of one chip in one cluster, SI units; `levels` from the inside out."""
+
+    chip: Chip
+    cluster_id: str
+    peak_flop_per_s: dict[str, Number]
+    native: frozenset[str]
+    memory_bytes: Number
+    memory_bandwidth_bytes_per_s: Number
+    tdp_w: Number | None
+    units: int  # SMs, CUs, cores a wave of tiles is spread over; 0 where unknown
+    node: int
+    levels: tuple[Level, ...] = field(default=())
+
+    @property
+    def domain(self) -> int:
+        """Chips of the innermost level, among which tensor parallelism is cheap."""
+        return self.levels[0].size
+
+
+def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:
+    """The numbers of `chip` in `cluster` (its usual one when not named).
+
+    Raises `MissingFact` where a figure every answer needs is not published, `UnknownName` for an
+    unknown cluster.
+    """
+
+    def number(path: str, fact: Fact | None, example: str) -> Number:
+        if fact is None:
+            raise MissingFact(chip.id, path, example)
+        return draw(f"{chip.id}.{path}", fact.value, fact.low, fact.high)
+
+    peaks = {
+        dtype: number(f"compute.dense.{dtype}", fact, "100TFLOP/s")
+        for dtype in DTYPES
+        if (fact := getattr(chip.compute.dense, dtype)) is not None
+    }
+    if not peaks.keys() & {"fp16", "bf16"}:
+        raise MissingFact(chip.id, "compute.dense.bf16", "100TFLOP/s")
+    built = find_cluster(cluster or chip.cluster) if cluster or chip.cluster else None
+    tdp = chip.physical.tdp
+    return Machine(
+        chip=chip,
+        cluster_id=built.id if built else "",
+        peak_flop_per_s=peaks,
+        native=frozenset(d for d in DTYPES if _is_native(chip, d)),
+        memory_bytes=number("memory.capacity", chip.memory.capacity, "96GB"),
+        memory_bandwidth_bytes_per_s=number("memory.bandwidth", chip.memory.bandwidth, "2TB/s"),
+        tdp_w=draw(f"{chip.id}.tdp", tdp.value, tdp.low, tdp.high) if tdp else None,
+        units=int(chip.compute.units.value) if chip.compute.units else 0,
+        node=_count(built.chips_per_node if built else chip.node, 8),
+        levels=_levels(chip, built, number),
+    )
+
+
+def _is_native(chip: Chip, dtype: str) -> bool:
+    support = getattr(chip.dtypes, dtype)
+    stated = getattr(chip.compute.dense, dtype) is not None
+    return stated and support is not None and support.support in ("native", "half-rate", "vector")
+
+
+def _count(fact: Fact | None, default: int) -> int:
+    return int(fact.value) if fact else default
+
+
+def _levels(
+    chip: Chip, built: Cluster | None, number: Callable[[str, Fact | None, str], Number]
+) -> tuple[Level, ...]:
+    """Scale-up domain, then the host bus where a node holds more than a domain, then the fabric."""
+    up = built.scale_up if built else None
+    node = _count(built.chips_per_node if built else chip.node, 8)
+    domain = _count((up and up.domain) or chip.scale_up.domain, 1)
+    levels: list[Level] = []
+    if domain > 1:
+        bandwidth = number(
+            "scale_up.bandwidth", (up and up.bandwidth) or chip.scale_up.bandwidth, "200GB/s"
+        )
+        topology: Topology = up.topology if up else "switch"
+        levels.append(_level("scale-up", domain, topology, bandwidth, up.link if up else ""))
+    if domain < node:
+        host = chip.host_link and find_link(chip.host_link).bandwidth
+        levels.append(_level("host", node, "switch", _host_bandwidth(chip, host, number), ""))
+    levels.extend(_fabric(chip, built, number))
+    return tuple(levels)
+
+
+def _host_bandwidth(
+    chip: Chip, host: Fact | str | None, number: Callable[[str, Fact | None, str], Number]
+) -> Number:
+    if isinstance(host, Fact):
+        return host.value
+    return number("scale_up.bandwidth", chip.scale_up.bandwidth, "32GB/s")
+
+
+def _fabric(
+    chip: Chip, built: Cluster | None, number: Callable[[str, Fact | None, str], Number]
+) -> list[Level]:
+    out = built.scale_out if built else None
+    fact = (out and out.bandwidth) or chip.scale_out.bandwidth
+    if fact is None or fact.value == 0:
+        return []
+    bandwidth = number("scale_out.bandwidth", fact, "50GB/s")
+    link = out.link if out else ""
+    if out and out.oversubscription and out.oversubscription.value > 1:
+        ratio, reach = out.oversubscription.value, _count(out.nonblocking, 0)
+        outer = _level("core", UNBOUNDED, "switch", bandwidth / ratio, link)
+        return [_level("scale-out", reach, "switch", bandwidth, link), outer] if reach else [outer]
+    return [_level("scale-out", UNBOUNDED, "switch", bandwidth, link)]
+
+
+def _level(name: str, size: int, topology: Topology, bandwidth: Number, link_id: str) -> Level:
+    link = find_link(link_id) if link_id else None
+    fraction = link.achieved_fraction.value if link and link.achieved_fraction else 0.8
+    return Level(
+        name=name,
+        size=size,
+        topology=topology,
+        bandwidth_bytes_per_s=bandwidth,
+        achieved_fraction=fraction,
+        degree=size if topology == "mesh" else 0,
+    )
