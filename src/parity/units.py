@@ -113,16 +113,19 @@ def _expected(text: object, unit: str, what: str) -> str:
     return f"{what} is {shorten(str(text))!r}; {kind} was expected, as in `{EXAMPLES[unit]}`."
 
 
+def prefix(value: float, unit: str) -> tuple[float, str]:
+    """The size and the printed name that `render` picks for `value`: `(1e12, "TB/s")`."""
+    if unit == "fraction":
+        return 0.01, "%"
+    known = _RENDERED.get(unit, [(1.0, unit)])
+    return next((pair for pair in known if abs(value) >= pair[0] * 0.9995), known[-1])
+
+
 def render(value: float, unit: str, digits: int = 3) -> str:
     """`value` with `digits` significant digits and the prefix people use: `4.8 TB/s`."""
-    if unit == "fraction":
-        return f"{significant(100 * value, digits)} %"
-    for size, name in _RENDERED.get(unit, []):
-        if abs(value) >= size * 0.9995:
-            return f"{significant(value / size, digits)} {name}".rstrip()
-    size, name = _RENDERED.get(unit, [(1.0, unit if unit != "year" else "")])[-1]
     if unit == "year":
         return f"{value:.0f}"
+    size, name = prefix(value, unit)
     return f"{significant(value / size, digits)} {name}".rstrip()
 
 

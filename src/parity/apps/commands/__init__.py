@@ -1,0 +1,1 @@
+"""One module a command: a typed function over one public library function."""
