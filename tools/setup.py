@@ -60,8 +60,10 @@ def make_environment() -> None:
         ) from None
     if UNFINISHED.exists() or not works():
         for entry in VENV.iterdir():
-            if entry != LOCK:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry != LOCK:
+                entry.unlink()
     UNFINISHED.touch()
     STAMP.unlink(missing_ok=True)
     if not PYTHON.exists():

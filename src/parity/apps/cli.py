@@ -47,11 +47,11 @@ def build_app() -> App:
         print_error=False,
         verbose=False,
         help_format="plaintext",
-        suppress_keyboard_interrupt=False,
     )
     for name, (path, words) in COMMANDS.items():
         app.command(path, name=name, help=words)
     app.meta.default(_launch)
+    app.meta.suppress_keyboard_interrupt = False  # `main` gives its exit code
     return app
 
 
@@ -109,6 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words == ["--version"]:  # at once: the parser would import Rich to print one line
+        sys.stdout.write(_version() + "\n")
+        return 0
     try:
         return int(app.meta(words) or 0)
     except CycloptsError as error:

@@ -6,16 +6,14 @@ meaning or goes; new names may come without that. No NaN: a number that is none 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from parity import cache
 from parity.errors import ParityError
 from parity.outputs import html, text
 from parity.outputs.document import Document
@@ -84,35 +82,5 @@ def error_content(error: ParityError) -> dict[str, Any]:
 
 
 def keep(answer: Answer) -> Path | None:
-    """Write the answer where `why`, `cost` and `export` look for it, whole or not at all.
-
-    Returns the file, or None where the folder cannot be written.
-    """
-    path = last_path()
-    if path is None:
-        return None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".last-", suffix=".json")
-    except OSError:
-        return None
-    try:
-        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 (a descriptor, no path)
-            file.write(to_json(answer.to_dict()))
-        Path(name).replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        return None
-    return path
-
-
-def last_path() -> Path | None:
-    """Where the last answer is kept: `$XDG_CACHE_HOME/parity/last.json`, else in `~/.cache`.
-
-    None where the environment names neither folder.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    home = Path(os.environ.get("HOME", ""))
-    base = cache if cache.is_absolute() else home / ".cache"
-    return base / "parity" / "last.json" if base.is_absolute() else None
+    """Keep the answer in `last.json`, for what follows on from it; the file, if it was written."""
+    return cache.write("last.json", to_json(answer.to_dict()).encode("utf-8", "replace"))

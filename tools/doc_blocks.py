@@ -1,0 +1,129 @@
+"""The runnable blocks of README.md and docs/: what they say, and what running them gives.
+
+A fence ` ```console ` holds commands after `$ ` and what they print, standard output and error
+together, as a terminal shows it. A line `# exit 3` after a command states its exit code (else 0);
+`...` alone on a line stands for any lines. ` ```python ` runs too, all blocks of a file in one
+namespace. ` ```toml file=my-chip.toml ` (any language) writes that file where the commands run.
+`no-run` after the language leaves a block alone. Only `parity` is run: `git clone`, `cd`, `./test`
+and installing are the reader's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+FENCE = re.compile(r"^```(\w+)(.*)$")
+EXIT = re.compile(r"^# exit (\d+)$")
+NOT_RUN = ("git ", "cd ", "./test", "pip install ", "uvx ")
+_ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the words after it, its lines and where it begins."""
+
+    language: str
+    options: tuple[str, ...]
+    lines: tuple[str, ...]
+    first: int  # index of its first line in the file
+
+
+class Step(NamedTuple):
+    """A command of a console block, the exit code and the output it is said to have."""
+
+    command: str
+    code: int
+    output: tuple[str, ...]
+    first: int  # index of the first output line in the file
+
+
+def documents(root: Path) -> list[Path]:
+    """README.md and every page of docs/."""
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The fenced blocks of a page that are to be run or written."""
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        fence = FENCE.match(lines[at])
+        at += 1
+        if fence is None:
+            continue
+        first = at
+        while at < len(lines) and not lines[at].startswith("```"):
+            at += 1
+        options = tuple(fence[2].split())
+        if "no-run" not in options:
+            yield Block(fence[1], options, tuple(lines[first:at]), first)
+        at += 1
+
+
+def steps(block: Block) -> Iterator[Step]:
+    """The commands of a console block, `\\` at a line's end continued."""
+    lines = list(block.lines)
+    at = 0
+    while at < len(lines):
+        if not lines[at].startswith("$ "):
+            raise ValueError(f"line {block.first + at + 1}: a command `$ …` was expected first")
+        command = lines[at][2:]
+        at += 1
+        while command.endswith("\\"):
+            command = command[:-1] + lines[at].strip()
+            at += 1
+        stated = EXIT.match(lines[at]) if at < len(lines) else None
+        at += stated is not None
+        first = at
+        while at < len(lines) and not lines[at].startswith("$ "):
+            at += 1
+        output = tuple(lines[first:at])
+        yield Step(command, int(stated[1]) if stated else 0, output, block.first + first)
+
+
+def run(step: Step) -> tuple[int, list[str]] | None:
+    """The exit code and output lines of a command; None for those that are the reader's."""
+    from parity.apps.cli import main
+
+    if step.command.startswith(NOT_RUN):
+        return None
+    words = shlex.split(step.command, comments=True)
+    settings = {}
+    while words and _ASSIGNMENT.fullmatch(words[0]):
+        name, _, value = words.pop(0).partition("=")
+        settings[name] = value
+    if not words or words[0] not in ("parity", "./parity"):
+        raise ValueError(f"`{step.command}` is not a parity command; mark its block `no-run`")
+    printed = io.StringIO()
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            code = main(words[1:])
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return code, [line.rstrip() for line in printed.getvalue().rstrip("\n").splitlines()]
+
+
+def matches(expected: tuple[str, ...], real: list[str]) -> bool:
+    """Whether `real` is what a page shows; `...` alone on a line stands for any lines."""
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()) + r"\n" for line in expected
+    )
+    return re.fullmatch(pattern, "".join(line + "\n" for line in real)) is not None
+
+
+def write_file(block: Block, folder: Path) -> None:
+    """Write a block that names a file (`file=NAME`) into `folder`."""
+    for option in block.options:
+        if option.startswith("file="):
+            path = folder / option.removeprefix("file=")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join(block.lines) + "\n")
