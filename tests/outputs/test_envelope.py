@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,12 +20,22 @@ def answer(**content: object) -> Answer:
     return Answer(command="toy", content=content, document=Document(sentence="Yes."))
 
 
+@dataclass
+class Row:
+    count: int | None
+
+
 def test_records_and_arrays_open():
     fact = Fact(value=1.0, low=0.5, high=2.0, unit="1", provenance="read", source="s")
     opened = answer(
-        fact=fact, array=np.array([1.5, np.nan]), number=np.float64(2), count=np.int64(3)
+        fact=fact,
+        row=Row(None),
+        array=np.array([1.5, np.nan]),
+        number=np.float64(2),
+        count=np.int64(3),
     ).to_dict()
     assert opened["fact"]["high"] == 2.0
+    assert opened["row"] == {"count": None}
     assert opened["array"] == [1.5, None]
     assert (opened["number"], opened["count"]) == (2.0, 3)
     assert type(opened["number"]) is float

@@ -6,6 +6,7 @@ meaning or goes; new names may come without that. No NaN: a number that is none 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -57,6 +58,8 @@ def plain(value: object) -> object:
         return [plain(item) for item in value]
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if hasattr(value, "tolist"):  # NumPy, without importing it
         return plain(value.tolist())
     raise TypeError(f"{type(value).__name__} has no JSON form")
