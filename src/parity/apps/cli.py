@@ -21,12 +21,21 @@ from parity.errors import ParityError, shorten
 if TYPE_CHECKING:
     from parity.outputs.envelope import Answer
 
-#: name -> (where the function is, what help says of it)
+#: name -> (where the function or the group of commands is, what help says of it)
 COMMANDS = {
+    "match": (
+        "parity.apps.commands.match:match",
+        "Count how many of one chip equal so many of another.",
+    ),
+    "plan": ("parity.apps.commands.plan:plan", "Lay out a training run on chips."),
     "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
 }
 OUTPUT = Group("Output", sort_key=9)
+
+
+def _flag(name: str | tuple[str, ...], words: str) -> Parameter:
+    return Parameter(name=name, group=OUTPUT, help=words, show_default=False)
 
 
 def _version() -> str:
@@ -41,7 +50,7 @@ def build_app() -> App:
         name="parity",
         help="Plans AI compute on the chips you can actually get.",
         version=_version,
-        default_parameter=Parameter(negative=(), show_default=False),
+        default_parameter=Parameter(negative=()),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -57,16 +66,9 @@ def build_app() -> App:
 
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    json: Annotated[bool, Parameter(group=OUTPUT, help="Print JSON, in SI units.")] = False,
-    no_color: Annotated[bool, Parameter(group=OUTPUT, help="Print without colour.")] = False,
-    quiet: Annotated[
-        bool,
-        Parameter(
-            name=("--quiet", "-q"),
-            group=OUTPUT,
-            help="Print the answer only: no findings, sources or next step.",
-        ),
-    ] = False,
+    json: Annotated[bool, _flag("--json", "Print JSON, in SI units.")] = False,
+    no_color: Annotated[bool, _flag("--no-color", "Print without colour.")] = False,
+    quiet: Annotated[bool, _flag(("--quiet", "-q"), "Print no findings and sources.")] = False,
 ) -> int:
     command, bound, _ = app.parse_args(tokens)
     answer: Answer | None = command(*bound.args, **bound.kwargs)

@@ -31,7 +31,9 @@ def usage_error(error: CycloptsError, common: tuple[str, ...]) -> UsageError:
         case MissingArgumentError() if error.argument:
             return UsageError(f"`{chain}` needs a value for {error.argument.name}. {hint}")
         case UnusedCliTokensError():
-            return UsageError(f"`{chain}` takes no further word; {shorten(unused[0])!r} was given. {hint}")
+            return UsageError(
+                f"`{chain}` takes no further word; {shorten(unused[0])!r} was given. {hint}"
+            )
     return UsageError(f"{shorten(str(error), 300).replace(chr(34), '`')} {hint}")
 
 

@@ -1,0 +1,55 @@
+"""`parity match`: how many of one chip equal so many of another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from parity.apps.commands import words
+from parity.outputs.envelope import Answer
+
+
+def match(
+    model: words.Model,
+    /,
+    *,
+    want: Annotated[str, Parameter(group=words.CHIPS, help="Chips to count, as in h20,a100,910b.")],
+    have: Annotated[
+        str | None, Parameter(group=words.CHIPS, help="Chips to equal, as in 1024xh100.")
+    ] = None,
+    train: Annotated[
+        bool, Parameter(group=words.WORK, help="Match training, not serving.", show_default=False)
+    ] = False,
+    tokens: words.Tokens = "15T",
+    seq: words.Seq = "8k",
+    gbs: words.Gbs = "4M",
+    isl: words.Isl = "2k",
+    osl: words.Osl = "500",
+    kv: words.Kv = "bf16",
+    dtype: words.Dtype = "auto",
+    software_generation: words.Software = "current",
+    days: words.Days = None,
+    tokens_per_second: words.TokensPerSecond = None,
+    tpot: words.Tpot = None,
+) -> Answer:
+    """Count how many of one chip equal so many of another."""
+    from parity import api
+
+    return api.match(
+        model,
+        want=want,
+        have=have,
+        train=train,
+        tokens=tokens,
+        seq=seq,
+        gbs=gbs,
+        isl=isl,
+        osl=osl,
+        kv=kv,
+        dtype=dtype,
+        software_generation=software_generation,
+        days=days,
+        tokens_per_second=tokens_per_second,
+        tpot=tpot,
+    )

@@ -1,0 +1,46 @@
+"""`parity plan`: the layout of a piece of work on given chips."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from parity.apps.commands import words
+from parity.outputs.envelope import Answer
+
+plan = App(name="plan", help="Lay out a training run on chips.")
+
+
+@plan.command
+def train(
+    model: words.Model,
+    /,
+    *,
+    on: Annotated[
+        str, Parameter(group=words.CHIPS, help="Chips, as in 1024xh100; no count with --days.")
+    ],
+    tokens: words.Tokens = "15T",
+    seq: words.Seq = "8k",
+    gbs: words.Gbs = "4M",
+    days: words.Days = None,
+    dtype: words.Dtype = "auto",
+    software_generation: words.Software = "current",
+    cluster: words.Cluster = "",
+    top: Annotated[int, Parameter(help="Layouts shown.")] = 3,
+) -> Answer:
+    """Plan a training run: layout, time, memory, energy and their range."""
+    from parity import api
+
+    return api.plan_train(
+        model,
+        on,
+        tokens=tokens,
+        seq=seq,
+        gbs=gbs,
+        days=days,
+        dtype=dtype,
+        software_generation=software_generation,
+        cluster=cluster,
+        top=top,
+    )

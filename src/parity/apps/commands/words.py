@@ -1,0 +1,41 @@
+"""The options that several commands share, with one meaning and one help text each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+WORK = Group("Work", sort_key=1)
+TARGET = Group("Target", sort_key=2)
+CHIPS = Group("Chips", sort_key=3)
+
+Model = Annotated[
+    str, Parameter(help="A name of `parity models`, a config.json, its folder, or owner/name.")
+]
+Tokens = Annotated[str, Parameter(group=WORK, help="Tokens of the whole training run.")]
+Seq = Annotated[str, Parameter(group=WORK, help="Tokens of a sequence.")]
+Gbs = Annotated[str, Parameter(group=WORK, help="Tokens of a global batch.")]
+Isl = Annotated[str, Parameter(group=WORK, help="Tokens of a prompt.")]
+Osl = Annotated[str, Parameter(group=WORK, help="Tokens of an answer.")]
+Kv = Annotated[str, Parameter(group=WORK, help="Dtype of the KV cache.")]
+Dtype = Annotated[
+    str,
+    Parameter(group=WORK, help="Dtype of the matrix products: auto, bf16, fp16, fp8, int8."),
+]
+Software = Annotated[
+    str, Parameter(name="--software", group=WORK, help="Generation of the training software.")
+]
+Days = Annotated[
+    str | None, Parameter(group=TARGET, help="Finish in so many days: the answer is how many.")
+]
+TokensPerSecond = Annotated[
+    str | None,
+    Parameter(group=TARGET, help="Tokens a second of all chips, where there is no --have."),
+]
+Tpot = Annotated[
+    str | None, Parameter(group=TARGET, help="Most time per output token, as in 40ms.")
+]
+Cluster = Annotated[
+    str, Parameter(group=CHIPS, help="How the chips are wired.", show_default=False)
+]
