@@ -1,0 +1,132 @@
+"""Work of one chip to time on one chip: where layout's shapes meet timing's curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import Draw, Machine, Number, central
+from parity.layout.shard import AttentionWork, Gemm, Stream, Work
+from parity.timing.efficiency import efficiency
+from parity.timing.roofline import Cost, gemm_shape_efficiency, roofline
+from parity.timing.software import Software
+from parity.workload.dtype import DTYPE_BYTES
+
+#: Activations and everything that is not a matrix product stay at 16 bits.
+ACTIVATION_BYTES = 2.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one chip achieves at one dtype."""
+
+    dtype: str
+    element_bytes: float  # of a matrix operand
+    gemm_flop_per_s: Number
+    attention_forward_flop_per_s: Number
+    attention_backward_flop_per_s: Number
+    bytes_per_s: Number
+    launch_s: Number
+    units: int
+    basis: str
+
+
+def rates(machine: Machine, dtype: str, draw: Draw = central) -> Rates:
+    """Achieved rates of `machine` with matrix products in `dtype`, attention in 16 bits."""
+    half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
+    eff = efficiency(machine, dtype, draw)
+    attention = efficiency(machine, half, draw)
+    peak_half = machine.peak_flop_per_s[half]
+    return Rates(
+        dtype=dtype,
+        element_bytes=DTYPE_BYTES[dtype],
+        gemm_flop_per_s=machine.peak_flop_per_s[dtype] * eff.gemm,
+        attention_forward_flop_per_s=peak_half * attention.attention_forward,
+        attention_backward_flop_per_s=peak_half * attention.attention_backward,
+        bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,
+        launch_s=eff.launch_s,
+        units=machine.units,
+        basis=eff.basis,
+    )
+
+
+def gemm_cost(work: Gemm, rate: Rates) -> Cost:
+    """Time of a (batched) matrix product."""
+    shape = gemm_shape_efficiency(work.m, work.n, work.k, rate.units, work.batch)
+    moved = work.elements() * rate.element_bytes
+    if rate.element_bytes < ACTIVATION_BYTES:
+        # Quantising the input: read at 16 bits, written narrow, once more transposed.
+        moved = moved + work.batch * work.m * work.k * (ACTIVATION_BYTES + 2 * rate.element_bytes)
+    return roofline(
+        work.flop, moved, rate.gemm_flop_per_s * shape, rate.bytes_per_s, rate.launch_s
+    )
+
+
+def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
+    """Time of the forward pass of one operator."""
+    match work:
+        case Gemm():
+            return gemm_cost(work, rate)
+        case AttentionWork() if software.fused_attention:
+            moved = work.elements * ACTIVATION_BYTES
+            speed = rate.attention_forward_flop_per_s
+            return roofline(work.flop, moved, speed, rate.bytes_per_s, rate.launch_s)
+        case AttentionWork():
+            return unfused_attention(work, 1.0, software.score_bytes_forward, rate)
+        case Stream():
+            return _stream(work, 1.0, rate)
+
+
+def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
+    """Time of the backward pass: both gradients of a product; attention does 2.5 times its
+    forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2.
+    """
+    match work:
+        case Gemm(m=m, n=n, k=k, batch=batch):
+            data = gemm_cost(Gemm(m=m, n=k, k=n, batch=batch), rate)
+            weight = gemm_cost(Gemm(m=k, n=n, k=m, batch=batch), rate)
+            return add(data, weight)
+        case AttentionWork() if software.fused_attention:
+            moved = 2 * work.elements * ACTIVATION_BYTES
+            speed = rate.attention_backward_flop_per_s
+            return roofline(2.5 * work.flop, moved, speed, rate.bytes_per_s, rate.launch_s)
+        case AttentionWork():
+            return unfused_attention(work, 2.0, software.score_bytes_backward, rate)
+        case Stream():
+            return _stream(work, 2.0, rate)
+
+
+def unfused_attention(
+    work: AttentionWork, products: float, score_bytes: float, rate: Rates
+) -> Cost:
+    """Attention as separate kernels: whole score matrices, shallow products, passes over scores.
+
+    products: pairs of matrix products, 1 forward and 2 backward. score_bytes: moved per score.
+    """
+    side = np.maximum(np.sqrt(np.maximum(work.score_elements, 1.0)), 1.0)
+    scores = gemm_shape_efficiency(side, side, work.qk_dim, 0)
+    values = gemm_shape_efficiency(side, work.v_dim, side, 0)
+    depth = work.qk_dim / scores + work.v_dim / values
+    compute = products * 2.0 * work.score_elements * depth / rate.gemm_flop_per_s
+    memory = work.score_elements * score_bytes / rate.bytes_per_s
+    return Cost(compute_s=compute, memory_s=memory, launch_s=(2 * products + 2) * rate.launch_s)
+
+
+def _stream(work: Stream, factor: float, rate: Rates) -> Cost:
+    memory = factor * work.elements * ACTIVATION_BYTES / rate.bytes_per_s
+    return Cost(compute_s=np.zeros_like(memory), memory_s=memory, launch_s=factor * rate.launch_s)
+
+
+def add(*costs: Cost) -> Cost:
+    """Costs one after another."""
+    return Cost(
+        compute_s=sum(c.compute_s for c in costs),
+        memory_s=sum(c.memory_s for c in costs),
+        launch_s=sum(c.launch_s for c in costs),
+    )
+
+
+def times(count: float, cost: Cost) -> Cost:
+    """A cost `count` times over."""
+    return Cost(count * cost.compute_s, count * cost.memory_s, count * cost.launch_s)

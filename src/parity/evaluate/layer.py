@@ -1,0 +1,176 @@
+"""One layer of a model on one chip, for one microbatch: time, communication, what is kept.
+
+Everything here depends only on how a layer is divided (tp, cp, ep, microbatch, sequence
+parallelism), so a search works it out once per distinct division, not once per layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from parity.catalogue.machine import Machine, Number
+from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, backward_cost, forward_cost
+from parity.layout.layout import Layout
+from parity.layout.shard import (
+    AttentionWork,
+    is_routed,
+    parameters_per_chip,
+    saved_elements,
+    sequence_share,
+    shard,
+)
+from parity.timing.collective import all_gather, all_to_all
+from parity.timing.roofline import Cost
+from parity.timing.software import Software
+from parity.workload.operator import Architecture, Attention, Linear, Operator
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Sums over the operators of one layer, per chip and microbatch.
+
+    Communication times are whole; how much of them shows is decided later.
+    """
+
+    forward: Cost
+    backward: Cost
+    attention_forward: Cost  # the part selective recomputation does again
+    attention_backward: Cost
+    tp_s: Number  # forward; the backward pass sends as much
+    ep_s: Number
+    cp_s: Number
+    saved_bytes: Number  # kept for the backward pass
+    score_bytes: Number  # of them the score matrices of unfused attention
+    parameters: Number  # of the dense part, this chip
+    routed_parameters: Number  # of routed experts, this chip
+
+    def take(self, index: Number) -> Layer:
+        """The same sums for other layouts: entry `index[i]` for layout i."""
+        return _map(lambda x: np.asarray(x)[..., index] if np.ndim(x) else x, self)
+
+
+def _map(f: Callable[[Number], Number], layer: Layer) -> Layer:
+    def one(value: Number | Cost) -> Number | Cost:
+        if isinstance(value, Cost):
+            return Cost(*(f(getattr(value, c.name)) for c in fields(Cost)))
+        return f(value)
+
+    return Layer(*(one(getattr(layer, f.name)) for f in fields(Layer)))
+
+
+def mean_layer(
+    arch: Architecture,
+    layout: Layout,
+    seq_len: int,
+    machine: Machine,
+    rate: Rates,
+    software: Software,
+) -> Layer:
+    """The average layer of `arch`: blocks weighted by how many layers they are."""
+    total = sum(block.count for block in arch.blocks)
+    parts = [
+        (block.count / total, operators_cost(block.operators, layout, seq_len, machine, rate, software))
+        for block in arch.blocks
+    ]
+    return _weighted(parts)
+
+
+def _weighted(parts: list[tuple[float, Layer]]) -> Layer:
+    def mean(name: str) -> Number | Cost:
+        values = [(w, getattr(layer, name)) for w, layer in parts]
+        if isinstance(values[0][1], Cost):
+            return Cost(
+                *(sum(w * getattr(c, f.name) for w, c in values) for f in fields(Cost))
+            )
+        return sum(w * v for w, v in values)
+
+    return Layer(*(mean(f.name) for f in fields(Layer)))
+
+
+def operators_cost(
+    operators: tuple[Operator, ...],
+    layout: Layout,
+    seq_len: int,
+    machine: Machine,
+    rate: Rates,
+    software: Software,
+) -> Layer:
+    """Sums over `operators`, one after another, for one microbatch on one chip."""
+    tokens = layout.microbatch * seq_len / layout.cp
+    works = [(op, shard(op, layout, tokens, seq_len)) for op in operators]
+    zero = np.zeros(len(layout))
+    nothing = Cost(zero, zero, zero)
+    attention = [work for _, work in works if isinstance(work, AttentionWork)]
+    scores = sum((w.score_elements * software.score_bytes_saved for w in attention), zero)
+    kept = sum((saved_elements(op, layout, tokens) for op in operators), zero) * ACTIVATION_BYTES
+    return Layer(
+        forward=add(nothing, *(forward_cost(work, rate, software) for _, work in works)),
+        backward=add(nothing, *(backward_cost(work, rate, software) for _, work in works)),
+        attention_forward=add(nothing, *(forward_cost(w, rate, software) for w in attention)),
+        attention_backward=add(nothing, *(backward_cost(w, rate, software) for w in attention)),
+        tp_s=tensor_parallel_time(operators, layout, tokens, machine),
+        ep_s=expert_parallel_time(operators, layout, tokens, machine),
+        cp_s=context_parallel_time(operators, layout, tokens, machine),
+        saved_bytes=kept + scores,
+        score_bytes=scores,
+        parameters=sum(
+            (parameters_per_chip(op, layout) for op in operators if not is_routed(op)), zero
+        ),
+        routed_parameters=sum(
+            (parameters_per_chip(op, layout) for op in operators if is_routed(op)), zero
+        ),
+    )
+
+
+def tensor_parallel_time(
+    operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
+) -> Number:
+    """Gathers before divided products and scatters after them, forward. [s]
+
+    Each input that a column-divided product takes whole is gathered once, and the sum after the
+    row-divided one is scattered: together one all-reduce [Korthikanti et al. 2022, §4.2].
+    """
+    dense = [
+        op for op in operators
+        if isinstance(op, Linear) and op.split == "column" and op.saves_input and not is_routed(op)
+    ]
+    routed = any(is_routed(op) for op in operators)
+    time: Number = np.zeros(len(layout))
+    for width in [op.inputs for op in dense]:
+        time = time + 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.tp, 1, machine)
+    if routed:
+        width = max(op.inputs for op in operators if is_routed(op) and op.split == "column")  # type: ignore[union-attr]
+        divided = 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.expert_tp, 1, machine)
+        time = time + divided
+    return time
+
+
+def expert_parallel_time(
+    operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
+) -> Number:
+    """Dispatch and combine of tokens to experts on other chips, forward. [s]"""
+    time: Number = np.zeros(len(layout))
+    for op in operators:
+        if isinstance(op, Linear) and op.experts > 1:
+            width = op.inputs if op.split == "column" else op.outputs if op.split == "row" else 0
+            copies = tokens * sequence_share(layout) * op.active
+            sent = copies * width * ACTIVATION_BYTES
+            time = time + all_to_all(sent, layout.ep, 1, machine)
+    return time
+
+
+def context_parallel_time(
+    operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
+) -> Number:
+    """Keys and values passed around the ring, forward [Liu et al. 2023, arXiv 2310.01889]. [s]"""
+    time: Number = np.zeros(len(layout))
+    for op in operators:
+        if isinstance(op, Attention):
+            heads = op.key_value_heads / np.minimum(layout.tp, op.key_value_heads)
+            width = heads * (op.qk_head_dim + op.v_head_dim)
+            whole = tokens * layout.cp * width * ACTIVATION_BYTES
+            time = time + all_gather(whole, layout.cp, layout.tp, machine)
+    return time

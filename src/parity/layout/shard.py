@@ -1,0 +1,214 @@
+"""Operators and a layout to the work one chip does for one microbatch.
+
+`tokens` is what one chip of a tensor-parallel group sees of a microbatch: sequences · length / cp.
+All results broadcast over the columns of the layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import Number
+from parity.layout.layout import Layout
+from parity.workload.flop import attention_keys, decode_keys
+from parity.workload.operator import Attention, Elementwise, Linear, Lookup, Operator, Recurrence
+
+
+#: A recurrent state is kept in 32 bits.
+STATE_BYTES = 4.0
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """`batch` matrix products of m × n × k."""
+
+    m: Number
+    n: Number
+    k: Number
+    batch: Number
+
+    @property
+    def flop(self) -> Number:
+        """Two per multiply-add."""
+        return 2.0 * self.m * self.n * self.k * self.batch
+
+    def elements(self) -> Number:
+        """Elements read and written once: both inputs and the product."""
+        return self.batch * (self.m * self.k + self.k * self.n + self.m * self.n)
+
+
+@dataclass(frozen=True)
+class AttentionWork:
+    """Scores and weighted values of one chip's heads."""
+
+    flop: Number  # of what the mask leaves
+    elements: Number  # queries, keys, values and outputs, once
+    score_elements: Number  # of the whole score matrix, which an unfused kernel stores
+    qk_dim: int
+    v_dim: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Work bound by moving elements."""
+
+    flop: Number
+    elements: Number
+
+
+Work = Gemm | AttentionWork | Stream
+
+
+def ways(op: Operator, layout: Layout) -> Number:
+    """Over how many chips of a tensor-parallel group the operator's weights are divided. [1]"""
+    match op:
+        case Linear(split="none") | Elementwise(split="none"):
+            return np.ones(len(layout))
+        case Linear(experts=e) if e > 1:
+            return layout.ep * layout.expert_tp.astype(float)
+        case Linear(shards=s) if s:
+            return np.minimum(layout.tp, s).astype(float)
+        case Recurrence() | Attention() | Linear() | Lookup() | Elementwise():
+            return layout.tp.astype(float)
+
+
+def sequence_share(layout: Layout) -> Number:
+    """Part of the tokens a chip holds where the sequence is divided between layers. [1]"""
+    return np.where(layout.sequence_parallel > 0, 1.0 / layout.tp, 1.0)
+
+
+def expert_tokens(op: Linear | Elementwise, layout: Layout, tokens: Number) -> Number:
+    """Copies of tokens the experts of one chip work on, load balanced. [1]"""
+    spread = np.where(layout.ep > 1, tokens / layout.tp, tokens)
+    return spread * op.active
+
+
+def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Work:
+    """The work of `op` on one chip for `tokens` of sequences of `seq_len`, forward."""
+    match op:
+        case Linear(experts=e) if e > 1:
+            local = e / layout.ep
+            divided = layout.expert_tp.astype(float)
+            return Gemm(
+                m=expert_tokens(op, layout, tokens) / local,
+                n=op.outputs / np.where(op.split == "column", divided, 1.0),
+                k=op.inputs / op.groups / np.where(op.split == "row", divided, 1.0),
+                batch=local,
+            )
+        case Linear():
+            share = sequence_share(layout) if op.split == "none" else 1.0
+            divided = ways(op, layout)
+            by_output = op.split in ("column", "heads", "vocab")
+            return Gemm(
+                m=tokens * share,
+                n=op.outputs / np.where(by_output, divided, 1.0) / op.groups,
+                k=op.inputs / np.where(op.split == "row", divided, 1.0) / op.groups,
+                batch=np.full(len(layout), float(op.groups)),
+            )
+        case Attention():
+            heads = op.query_heads / np.minimum(layout.tp, op.query_heads)
+            kv_heads = op.key_value_heads / np.minimum(layout.tp, op.key_value_heads)
+            keys = attention_keys(op, seq_len)
+            width = op.qk_head_dim + op.v_head_dim
+            return AttentionWork(
+                flop=2.0 * width * heads * tokens * keys,
+                elements=tokens * width * (heads + kv_heads),
+                score_elements=heads * tokens * seq_len,
+                qk_dim=op.qk_head_dim,
+                v_dim=op.v_head_dim,
+            )
+        case Recurrence():
+            return Stream(
+                flop=op.flop_per_token * tokens / layout.tp,
+                elements=op.elements_per_token * tokens / layout.tp,
+            )
+        case Elementwise():
+            moved = (op.read_elements + op.written_elements) * elementwise_tokens(op, layout, tokens)
+            return Stream(flop=moved, elements=moved)
+        case Lookup():
+            return Stream(flop=0.0 * tokens, elements=2.0 * op.width * tokens * sequence_share(layout))
+
+
+def elementwise_tokens(op: Elementwise, layout: Layout, tokens: Number) -> Number:
+    """Tokens times the part of the features that one chip works on. [1]"""
+    if op.active > 1:
+        return expert_tokens(op, layout, tokens) / layout.expert_tp
+    if op.split == "none":
+        return tokens * sequence_share(layout)
+    return tokens / layout.tp
+
+
+def saved_elements(op: Operator, layout: Layout, tokens: Number) -> Number:
+    """16-bit elements one chip keeps for the backward pass of a microbatch.
+
+    Sums over a GPT layer to the 34·s·b·h bytes of [Korthikanti et al. 2022, arXiv 2205.05198,
+    eq. 1 without its attention term], divided as its eq. 2 and 4 say.
+    """
+    match op:
+        case Linear(saves_input=False):
+            return np.zeros(len(layout))
+        case Linear(experts=e) if e > 1:
+            divided = layout.expert_tp if op.split == "row" else 1.0
+            return op.inputs * expert_tokens(op, layout, tokens) / divided
+        case Linear(split="row"):
+            return op.inputs * tokens / layout.tp
+        case Linear():
+            return op.inputs * tokens * sequence_share(layout)
+        case Attention():
+            kv = op.key_value_heads * (op.qk_head_dim + op.v_head_dim)
+            return tokens * (
+                op.query_heads * op.qk_head_dim / np.minimum(layout.tp, op.query_heads)
+                + kv / np.minimum(layout.tp, op.key_value_heads)
+            )
+        case Recurrence():
+            return op.saved_elements * tokens / layout.tp
+        case Elementwise():
+            kept = op.saved_elements + op.saved_mask_elements / 2
+            return kept * elementwise_tokens(op, layout, tokens)
+        case Lookup():
+            return np.zeros(len(layout))
+
+
+def parameters_per_chip(op: Operator, layout: Layout) -> Number:
+    """Parameters of `op` one chip of a tensor- and expert-parallel group holds. [1]"""
+    return op.parameters / ways(op, layout)
+
+
+def is_routed(op: Operator) -> bool:
+    """Whether the operator belongs to routed experts, whose copies differ from the rest."""
+    return isinstance(op, Linear) and op.experts > 1
+
+
+def shard_decode(op: Operator, layout: Layout, batch: Number, context: float, kv_bytes: float) -> Work:
+    """The work of `op` on one chip to make one more token for each of `batch` requests.
+
+    context: tokens each request has cached. kv_bytes: of one cached element.
+    Experts: of E, `batch` tokens with k choices each hit E·(1 - (1 - k/E)^batch) on average, and
+    only those are read.
+    """
+    match op:
+        case Linear(experts=e, active=k) if e > 1:
+            hit = e * (1.0 - (1.0 - k / e) ** batch) / layout.ep
+            whole = shard(op, layout, batch)
+            assert isinstance(whole, Gemm)
+            return Gemm(m=whole.m * whole.batch / hit, n=whole.n, k=whole.k, batch=hit)
+        case Attention():
+            heads = op.query_heads / np.minimum(layout.tp, op.query_heads)
+            keys = decode_keys(op, context)
+            width = (op.decode_qk_dim or op.qk_head_dim) + (op.decode_v_dim or op.v_head_dim)
+            cached = op.cache_elements / np.minimum(layout.tp, op.cache_shards)
+            return AttentionWork(
+                flop=2.0 * width * heads * batch * keys,
+                elements=batch * (keys * cached * kv_bytes / 2.0 + heads * width),
+                score_elements=0.0 * batch,
+                qk_dim=op.decode_qk_dim or op.qk_head_dim,
+                v_dim=op.decode_v_dim or op.v_head_dim,
+            )
+        case Recurrence():
+            state = (op.state_elements + op.convolution_state_elements) / layout.tp
+            moved = batch * (2 * state * STATE_BYTES / 2.0 + op.elements_per_token / layout.tp)
+            return Stream(flop=op.flop_per_token * batch / layout.tp, elements=moved)
+        case _:
+            return shard(op, layout, batch)

@@ -1,0 +1,170 @@
+"""A match as an answer: so many of these equal so many of those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parity.evaluate.stages import Job
+from parity.outputs.document import Document, Fields, Table
+from parity.outputs.envelope import Answer
+from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
+from parity.record import Finding
+from parity.search.match import Row
+from parity.search.serve import Replica, ServingJob
+from parity.search.train import TrainingPlan
+from parity.units import render, significant
+
+
+@dataclass(frozen=True)
+class MatchQuestion:
+    """What was asked, for the answer's first line."""
+
+    kind: str  # "training" or "serving"
+    model: str
+    have: str
+    target: float  # seconds of a step, or requests/s
+    tokens: int
+    training: Job | None
+    serving: ServingJob | None
+
+
+def match_answer(
+    question: MatchQuestion, have: TrainingPlan | Replica | None, rows: list[Row]
+) -> Answer:
+    """One row a wanted chip; exit 3 where no chip reaches the target."""
+    findings = _findings(rows)
+    content = {
+        "answer": {
+            "question": question.kind,
+            "model": question.model,
+            "have": question.have or None,
+            "target": _target_fields(question),
+            "rows": [_row_fields(row) for row in rows],
+        },
+        "findings": findings,
+    }
+    reached = [row for row in rows if row.count is not None]
+    code = 0 if reached else TARGET_MISSED if any(row.bound_by == "P104" for row in rows) else NOT_FEASIBLE
+    document = Document(
+        sentence=_sentence(question, rows),
+        parts=(_given(question, have), _table(question, rows), *_walls(rows)),
+        findings=findings,
+        next=("parity chips " + " ".join(row.chip.id for row in rows[:3]) + " --compare",),
+    )
+    return Answer(command="match", content=content, document=document, exit_code=code, keep=True)
+
+
+def _findings(rows: list[Row]) -> tuple[Finding, ...]:
+    """Each finding once, errors first."""
+    rank = {"error": 0, "warning": 1, "note": 2}
+    once = {(f.code, f.message): f for row in rows for f in row.findings}
+    return tuple(sorted(once.values(), key=lambda f: rank[f.severity]))
+
+
+def _row_fields(row: Row) -> dict[str, object]:
+    return {
+        "chip": row.chip.id,
+        "count": row.count,
+        "low": row.low,
+        "high": row.high,
+        "reason": row.reason,
+        "bound_by": row.bound_by,
+        "layout": row.layout_fields or None,
+        "layout_text": row.layout or None,
+        "power_ratio": row.power_ratio,
+        **row.detail,
+    }
+
+
+def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
+    if question.training:
+        job = question.training
+        return {
+            "step_time_s": question.target,
+            "tokens_per_s": job.global_batch * job.seq_len / question.target,
+            "seq_len": job.seq_len,
+            "global_batch_sequences": job.global_batch,
+            "tokens": question.tokens,
+        }
+    assert question.serving is not None
+    serving = question.serving
+    return {
+        "requests_per_s": question.target,
+        "output_tokens_per_s": question.target * serving.output_tokens,
+        "input_tokens": serving.input_tokens,
+        "output_tokens": serving.output_tokens,
+        "tpot_s": serving.tpot_s,
+    }
+
+
+def _sentence(question: MatchQuestion, rows: list[Row]) -> str:
+    parts = []
+    for row in rows[:6]:
+        if row.count is None:
+            parts.append(f"no number of {row.chip.id}")
+        else:
+            parts.append(f"{row.count:,} {row.chip.id} ({row.low:,}–{row.high:,})")
+    if len(rows) > 6:
+        parts.append(f"and {len(rows) - 6} more below")
+    verb = "trains" if question.kind == "training" else "serves"
+    what = question.have or (
+        f"a {significant(question.target)} s step" if question.training
+        else f"{significant(question.target)} requests/s"
+    )  # fmt: skip
+    return f"{what} {verb} {question.model} like {', '.join(parts)}."
+
+
+def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fields:
+    if question.training:
+        job = question.training
+        rate = job.global_batch * job.seq_len / question.target
+        rows = [
+            ("target", f"a step of {render(question.target, 's')}: {job.global_batch:,} sequences of "
+                       f"{job.seq_len:,} tokens, {render(rate, '1')} tokens/s"),
+        ]  # fmt: skip
+        if question.tokens:
+            days = question.tokens / rate / 86400
+            rows.append(("run", f"{render(question.tokens, '1')} tokens in {significant(days)} days"))
+    else:
+        assert question.serving is not None
+        serving = question.serving
+        limit = "saturated" if serving.tpot_s == float("inf") else f"TPOT ≤ {render(serving.tpot_s, 's')}"
+        rows = [
+            ("target", f"{significant(question.target)} requests/s of {serving.input_tokens:,} + "
+                       f"{serving.output_tokens:,} tokens, {limit}: "
+                       f"{significant(question.target * serving.output_tokens)} output tokens/s"),
+        ]  # fmt: skip
+    if isinstance(have, TrainingPlan):
+        from parity.layout.layout import describe
+
+        rows.append((question.have, describe(have.layout)))
+    elif isinstance(have, Replica):
+        rows.append((question.have, f"replicas of {have.chips}, batch {have.batch}"))
+    return Fields(rows=tuple(rows))
+
+
+def _table(question: MatchQuestion, rows: list[Row]) -> Table:
+    per = _count_of(question.have)
+    cells = []
+    for row in rows:
+        if row.count is None:
+            cells.append((row.chip.id, "—", "", "", "", row.bound_by, "see below"))
+            continue
+        ratio = f"{row.count / per:.2f}" if per else ""
+        power = f"{row.power_ratio:.2f}" if row.power_ratio else ""
+        layout = row.layout or ""
+        cells.append(
+            (row.chip.id, f"{row.count:,}", f"{row.low:,}–{row.high:,}", ratio, power, row.bound_by, layout)
+        )
+    columns = ("chip", "need", "range", "per chip", "power", "bound by", "layout")
+    return Table(columns, tuple(cells), "lrrrrll")
+
+
+def _count_of(have: str) -> int:
+    digits = have.split("x")[0].strip().replace(",", "")
+    return int(digits) if digits.isdigit() else 0
+
+
+def _walls(rows: list[Row]) -> tuple[Fields, ...]:
+    walls = tuple((row.chip.id, row.reason) for row in rows if row.count is None)
+    return (Fields(rows=walls, title="no count"),) if walls else ()

@@ -1,0 +1,106 @@
+"""What a user must know beside the answer: codes, and the sentences that go with them."""
+
+from __future__ import annotations
+
+from parity.catalogue.schema import DTYPES, Chip
+from parity.errors import Infeasible
+from parity.record import Fact, Finding
+from parity.units import render
+
+#: code -> (title, what it means and what helps); `parity why CODE` prints it.
+CODES: dict[str, tuple[str, str]] = {
+    "P101": ("dtype not native", "The matrix units of this chip do not take this dtype. Engines then emulate it, or keep weights narrow and widen them before each product: slower, and a choice of yours, so it is never assumed."),
+    "P102": ("does not fit in memory", "No layout of this many chips holds weights, gradients, optimizer state and one microbatch of activations. More chips, more of them per stage or full recomputation help."),
+    "P103": ("no legal layout", "Heads, layers, experts and batch do not divide over this many chips. A count with factors 2 and 3 nearly always works."),
+    "P104": ("no count reaches it", "More chips stop helping: the global batch is used up, or latency and pipeline fill set a floor."),
+    "P105": ("weights exceed memory", "The model's weights in this dtype leave no room for the KV cache on the largest legal group of chips."),
+    "P106": ("latency out of reach", "One sequence alone already takes longer per token than the target: reading the weights and crossing the links sets the floor."),
+    "P107": ("tensor parallelism beyond KV heads", "More ways than key-value heads: the cache is copied, not divided."),
+    "P201": ("weak figure", "A catalogue figure this answer rests on was not read at its source: recalled, derived, secondary or estimated. Its range is in the answer."),
+    "P202": ("nobody measured this chip", "No published kernel measurement of this chip family at this dtype: a prior with a wide range stands in."),
+    "P203": ("network figure missing", "The catalogue holds no network port for this chip, so counts beyond one scale-up domain cannot be planned."),
+    "P301": ("model family read generically", "The config names a family that has no reader of its own; it was read as a plain transformer."),
+    "P302": ("dtype chosen", "No dtype was asked for; the widest-used 16-bit type the chip takes was used."),
+}  # fmt: skip
+
+#: Provenances whose figures are taken as they stand.
+_SOLID = ("read", "measured", "user")
+#: Paths a training or serving answer rests on.
+_USED = (
+    "memory.capacity", "memory.bandwidth", "scale_up.bandwidth", "scale_out.bandwidth",
+)  # fmt: skip
+
+
+def note(code: str, message: str, severity: str = "note", fix: str = "") -> Finding:
+    """A finding with one of the known codes."""
+    return Finding(code=code, severity=severity, message=message, fix=fix)  # type: ignore[arg-type]
+
+
+def choose_dtype(chip: Chip, dtype: str) -> tuple[str, tuple[Finding, ...]]:
+    """The dtype to compute in, and a finding where it was chosen here.
+
+    `auto` takes bf16 where it is native, else fp16. Raises `Infeasible` with P101 where the
+    chip does not take the dtype asked for.
+    """
+    native = [d for d in DTYPES if is_native(chip, d)]
+    if dtype == "auto":
+        for candidate in ("bf16", "fp16"):
+            if candidate in native:
+                why = "" if candidate == "bf16" else f" ({chip.id} has no bf16; fp16 needs loss scaling)"
+                return candidate, (note("P302", f"Computed in {candidate}{why}."),)
+        raise _not_native(chip, "bf16", native)
+    if dtype not in native:
+        raise _not_native(chip, dtype, native)
+    return dtype, ()
+
+
+def is_native(chip: Chip, dtype: str) -> bool:
+    """Whether the matrix units take `dtype`, as the catalogue states."""
+    support = getattr(chip.dtypes, dtype, None)
+    return support is not None and support.support in ("native", "half-rate", "vector")
+
+
+def _not_native(chip: Chip, dtype: str, native: list[str]) -> Infeasible:
+    choices = [d for d in native if d in ("bf16", "fp16", "fp8", "int8")]
+    finding = note(
+        "P101",
+        f"{chip.name} has no native {dtype}; it takes {', '.join(native) or 'nothing stated'}.",
+        "error",
+        f"--dtype {choices[0]}" if choices else "another chip",
+    )
+    return Infeasible(finding.message, (finding,))
+
+
+def weak_figures(chip: Chip, dtype: str) -> tuple[Finding, ...]:
+    """P201 for each figure behind the answer that was not read at its source."""
+    found = []
+    for path in (f"compute.dense.{dtype}", *_USED):
+        fact = figure(chip, path)
+        if fact is not None and fact.provenance not in _SOLID:
+            spread = f"{render(fact.low, fact.unit)} to {render(fact.high, fact.unit)}"
+            found.append(
+                note(
+                    "P201",
+                    f"{path} of {chip.id} is {fact.provenance}: {render(fact.value, fact.unit)}, range {spread}.",
+                    "warning",
+                    f"`{chip.id}@{path}=…` with a figure of your own",
+                )
+            )
+    return tuple(found)
+
+
+def unmeasured(chip: Chip, dtype: str, basis: str) -> tuple[Finding, ...]:
+    """P202 where the achieved rate is a prior."""
+    if "estimated" not in basis:
+        return ()
+    return (
+        note("P202", f"No published {dtype} kernel measurement of {chip.family} chips; {basis}.", "warning"),
+    )
+
+
+def figure(chip: Chip, path: str) -> Fact | None:
+    """The figure at a dotted path, or None."""
+    value: object = chip
+    for part in path.split("."):
+        value = getattr(value, part, None)
+    return value if isinstance(value, Fact) else None

@@ -1,0 +1,229 @@
+"""What equals what: for each wanted chip the fewest that do the same work in the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from parity.catalogue.machine import Machine, Number, machine
+from parity.catalogue.schema import Chip
+from parity.errors import Infeasible, MissingFact
+from parity.evaluate.energy import chip_power
+from parity.evaluate.kernels import rates
+from parity.evaluate.stages import Job
+from parity.layout.layout import describe, to_dict
+from parity.record import Finding
+from parity.search.findings import choose_dtype, unmeasured, weak_figures
+from parity.search.serve import Replica, ServingJob, best_replica, sampled_rates
+from parity.search.train import (
+    TrainingPlan,
+    Wall,
+    fewest_chips,
+    in_nodes,
+    sampled_times,
+    what_binds,
+)
+from parity.timing.draw import Sampler
+from parity.timing.software import Software
+from parity.workload.operator import Architecture
+
+
+@dataclass(frozen=True)
+class Row:
+    """One wanted chip: its count, or the wall."""
+
+    chip: Chip
+    count: int | None
+    low: int | None
+    high: int | None
+    reason: str
+    bound_by: str
+    layout: str
+    layout_fields: dict[str, int | str | bool]
+    power_ratio: float | None
+    detail: dict[str, float]
+    findings: tuple[Finding, ...] = ()
+
+
+def refused(chip: Chip, error: Infeasible | MissingFact) -> Row:
+    """The row of a chip that cannot do the work at all."""
+    findings = error.findings if isinstance(error, Infeasible) else ()
+    bound = findings[0].code if findings else "missing figure"
+    return Row(chip, None, None, None, str(error), bound, "", {}, None, {}, findings)
+
+
+def match_training(
+    arch: Architecture,
+    job: Job,
+    time_s: float,
+    have: TrainingPlan | None,
+    wanted: tuple[Machine, ...],
+    software: Software,
+    dtype: str = "auto",
+) -> list[Row]:
+    """For each wanted machine the fewest chips whose step takes at most `time_s`.
+
+    have: the plan that sets the target, whose uncertainty the counts then share; None where the
+    target is a number. dtype: of the wanted chips; `auto` lets each choose.
+    """
+    reference = _relative_times(arch, have, software) if have else np.ones(1)
+    reference_power = _plan_power(have) if have else None
+    rows = []
+    for target in wanted:
+        try:
+            own, chosen = choose_dtype(target.chip, dtype)
+            this = replace(job, dtype=own)
+            found = fewest_chips(arch, this, target, software, time_s)
+            findings = (*chosen, *_quality(target, own))
+            rows.append(_training_row(arch, found, target, software, reference, reference_power, findings))
+        except (Infeasible, MissingFact) as error:
+            rows.append(refused(target.chip, error))
+    return rows
+
+
+def _quality(target: Machine, dtype: str) -> tuple[Finding, ...]:
+    basis = rates(target, dtype).basis
+    return (*weak_figures(target.chip, dtype), *unmeasured(target.chip, dtype, basis))
+
+
+def _relative_times(arch: Architecture, plan: TrainingPlan, software: Software) -> Number:
+    times = sampled_times(arch, plan.job, plan.machine, software, plan.layout, Sampler())
+    return times / plan.time_s
+
+
+def _plan_power(plan: TrainingPlan) -> float | None:
+    return plan.power_w
+
+
+def _training_row(
+    arch: Architecture,
+    found: TrainingPlan | Wall,
+    target: Machine,
+    software: Software,
+    reference: Number,
+    reference_power: float | None,
+    findings: tuple[Finding, ...],
+) -> Row:
+    if isinstance(found, Wall):
+        fastest = found.fastest
+        text = describe(fastest.layout) if fastest else ""
+        columns = to_dict(fastest.layout) if fastest else {}
+        return Row(target.chip, None, None, None, found.reason, "P104", text, columns, None, {}, findings)
+    relative = _relative_times(arch, found, software) / reference
+    low, high = count_range(found.chips, relative, target)
+    power = found.power_w
+    ratio = power / reference_power if power and reference_power else None
+    bound = what_binds(arch, found.job, target, software, found.layout)
+    return Row(
+        chip=target.chip,
+        count=found.chips,
+        low=low,
+        high=high,
+        reason=f"{found.job.dtype}, step {found.time_s:.3g} s",
+        bound_by=bound.word,
+        layout=describe(found.layout),
+        layout_fields=to_dict(found.layout),
+        power_ratio=ratio,
+        detail={
+            "step_time_s": found.time_s,
+            "mfu": found.mfu(arch),
+            "tokens_per_s_per_chip": found.tokens_per_s / found.chips,
+            **{f"gain_{k.replace(' ', '_').replace('-', '_')}": v for k, v in bound.gains.items()},
+        },
+        findings=findings,
+    )
+
+
+def count_range(count: int, relative_time: Number, target: Machine) -> tuple[int, int]:
+    """P10 and P90 of the count when the work takes `relative_time` of what was predicted. [1]"""
+    low, high = np.quantile(count * np.atleast_1d(relative_time), [0.1, 0.9])
+    whole = in_nodes(np.ceil(np.array([low, high]) - 1e-9), target.node)
+    return int(min(whole[0], count)), int(max(whole[1], count))
+
+
+def match_serving(
+    arch: Architecture,
+    job: ServingJob,
+    requests_per_s: float,
+    have: Replica | None,
+    have_chips: int,
+    wanted: tuple[Machine, ...],
+    software: Software,
+    dtype: str = "auto",
+) -> list[Row]:
+    """For each wanted machine the fewest chips that serve `requests_per_s` within the TPOT."""
+    sampler = Sampler()
+    reference: Number = np.ones(1)
+    reference_power = None
+    if have:
+        own_rate = sampled_rates(arch, job, have, software, sampler)
+        reference = own_rate / (have.requests_per_s / have.chips)
+        reference_power = _serving_power(have, have_chips)
+    rows = []
+    for target in wanted:
+        try:
+            own, chosen = choose_dtype(target.chip, dtype)
+            this = replace(job, dtype=own)
+            found = best_replica(arch, this, target, software)
+        except (Infeasible, MissingFact) as error:
+            rows.append(refused(target.chip, error))
+            continue
+        relative = sampled_rates(arch, this, found, software, sampler) / (
+            found.requests_per_s / found.chips
+        )
+        replicas = int(np.ceil(requests_per_s / found.requests_per_s - 1e-6))
+        count = replicas * found.chips
+        low, high = count_range(count, reference / relative, target)
+        power = _serving_power(found, count)
+        rows.append(
+            Row(
+                chip=target.chip,
+                count=count,
+                low=low,
+                high=high,
+                reason=f"{own}, {replicas:,} replicas of {found.chips}, batch {found.batch}",
+                bound_by=_serving_bound(found, job),
+                layout=f"{replicas:,} × TP{found.layout.tp[0]}"
+                + (f" PP{found.layout.pp[0]}" if found.layout.pp[0] > 1 else ""),
+                layout_fields={"tp": int(found.layout.tp[0]), "pp": int(found.layout.pp[0]),
+                               "replicas": replicas, "batch": found.batch},
+                power_ratio=power / reference_power if power and reference_power else None,
+                detail={
+                    "tpot_s": float(found.steady.tpot_s[0]),
+                    "ttft_s": float(found.steady.ttft_s[0]),
+                    "prefill_s": float(found.steady.prefill.total_s[0]),
+                    "decode_s": float(found.steady.decode.total_s[0]),
+                    "output_tokens_per_s_per_chip": found.requests_per_s * job.output_tokens / found.chips,
+                },
+                findings=(*chosen, *_quality(target, own)),
+            )
+        )
+    return rows
+
+
+def _serving_power(found: Replica, chips: int) -> float | None:
+    if found.machine.tdp_w is None:
+        return None
+    return chips * float(np.mean(chip_power(found.machine.tdp_w, 0.9)))
+
+
+def _serving_bound(found: Replica, job: ServingJob) -> str:
+    """What the time of a token goes into: prefill or decode, and which figure sets it."""
+    steady = found.steady
+    batch = found.batch / found.layout.pp[0]
+    prefill = float(batch * steady.prefill.total_s[0] / job.output_tokens)
+    decode = float(steady.decode.total_s[0])
+    name, phase = ("prefill", steady.prefill) if prefill > decode else ("decode", steady.decode)
+    parts = {
+        "compute": float(phase.cost.compute_s[0]),
+        "memory bandwidth": float(phase.cost.memory_s[0]),
+        "link": float(phase.communication_s[0]),
+        "launches": float(np.max(phase.cost.launch_s)),
+    }
+    return f"{name} {max(parts, key=lambda k: parts[k])}"
+
+
+Builder = Callable[[Chip], Machine]
+__all__ = ["Builder", "Row", "machine", "match_serving", "match_training"]

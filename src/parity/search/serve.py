@@ -1,0 +1,145 @@
+"""Replicas for serving: the best division and batch of one replica, at saturation or at a TPOT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import Draw, Machine, Number, central, machine
+from parity.errors import Infeasible
+from parity.evaluate.kernels import rates
+from parity.evaluate.serving import MEMORY_SHARE, Steady, steady_state
+from parity.layout.layout import Layout
+from parity.record import Finding
+from parity.search.findings import note
+from parity.search.grid import cross, divisors, keep, powers_of_two
+from parity.timing.software import Software
+from parity.units import render
+from parity.workload.operator import Architecture
+
+#: Requests one replica may hold per pipeline stage (vLLM and TensorRT-LLM default to 256-1,024).
+MOST_REQUESTS = 1024
+#: Chips of one replica; more divide only experts, which the simple match leaves whole.
+WIDEST_REPLICA = 64
+
+
+@dataclass(frozen=True)
+class ServingJob:
+    """Requests of one length, and how fast their tokens must come."""
+
+    input_tokens: int
+    output_tokens: int
+    dtype: str
+    kv_dtype: str = "bf16"
+    tpot_s: float = np.inf
+
+
+@dataclass(frozen=True)
+class Replica:
+    """The replica with the most requests per second and chip."""
+
+    machine: Machine
+    layout: Layout  # a single row
+    batch: int
+    chips: int
+    steady: Steady  # a single row
+
+    @property
+    def requests_per_s(self) -> float:
+        """Of one replica."""
+        return float(self.steady.requests_per_s[0])
+
+
+def replica_space(arch: Architecture, target: Machine) -> tuple[Layout, Number]:
+    """Columns of replica divisions and batches: tp within a domain, pp across nodes."""
+    heads = max(arch.num_attention_heads, 1)
+    columns = cross({}, "tp", [t for t in divisors(heads, min(WIDEST_REPLICA, target.domain))])
+    columns = cross(columns, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
+    columns = keep(columns, columns["tp"] * columns["pp"] <= WIDEST_REPLICA)
+    columns = cross(columns, "batch", sorted({*powers_of_two(MOST_REQUESTS), *range(24, 1025, 40)}))
+    batch = columns.pop("batch").astype(float)
+    one, zero = np.ones_like(columns["tp"]), np.zeros_like(columns["tp"])
+    layout = Layout(
+        tp=columns["tp"], pp=columns["pp"], dp=one, cp=one, ep=one, interleave=one,
+        microbatch=one, zero=zero, recompute=zero, sequence_parallel=zero,
+    )  # fmt: skip
+    return layout, batch
+
+
+def best_replica(
+    arch: Architecture,
+    job: ServingJob,
+    target: Machine,
+    software: Software,
+    most_chips: int = WIDEST_REPLICA,
+) -> Replica:
+    """The replica of at most `most_chips` chips with the highest requests/s per chip within TPOT.
+
+    Raises `Infeasible` with P105 where the model does not fit, P106 where no batch meets the TPOT.
+    """
+    layout, batch = replica_space(arch, target)
+    small = layout.chips <= most_chips
+    layout, batch = layout.take(small), batch[small]
+    steady = _steady(arch, job, layout, batch, target, software)
+    fits = np.broadcast_to(steady.fits, batch.shape)
+    if not fits.any():
+        raise Infeasible(*_does_not_fit(arch, target, steady, most_chips))
+    meets = fits & (steady.tpot_s <= job.tpot_s)
+    if not meets.any():
+        raise Infeasible(*_too_slow(arch, job, target, float(steady.tpot_s[fits].min())))
+    rate = np.where(meets, steady.requests_per_s / layout.chips, -1.0)
+    i = int(np.argmax(rate))
+    row, b = layout.take(np.array([i])), np.array([batch[i]])
+    return Replica(
+        target, row, int(batch[i] * row.pp[0]), int(row.chips[0]),
+        _steady(arch, job, row, b, target, software),
+    )  # fmt: skip
+
+
+def _steady(
+    arch: Architecture, job: ServingJob, layout: Layout, batch: Number, target: Machine,
+    software: Software, draw: Draw = central,
+) -> Steady:  # fmt: skip
+    rate = rates(target, job.dtype, draw)
+    return steady_state(
+        arch, layout, batch, job.input_tokens, job.output_tokens, target, rate, software, job.kv_dtype
+    )
+
+
+def sampled_rates(
+    arch: Architecture, job: ServingJob, found: Replica, software: Software, draw: Draw
+) -> Number:
+    """Requests/s per chip of one replica over the ranges of all figures, shape (samples,)."""
+    uncertain = machine(found.machine.chip, found.machine.cluster_id, draw)
+    batch = np.array([found.batch / found.layout.pp[0]])
+    steady = _steady(arch, job, found.layout, batch, uncertain, software, draw)
+    return np.asarray(steady.requests_per_s)[..., 0] / found.chips
+
+
+def _does_not_fit(
+    arch: Architecture, target: Machine, steady: Steady, most_chips: int
+) -> tuple[str, tuple[Finding, ...]]:
+    least = render(float(np.min(steady.weight_bytes)), "byte")
+    room = render(float(np.mean(target.memory_bytes)) * MEMORY_SHARE, "byte")
+    finding = note(
+        "P105",
+        f"{arch.name} does not fit on {most_chips} {target.chip.id}: at its widest it needs {least} "
+        f"of weights a chip, engines may use {room}.",
+        "error",
+        "more chips, a narrower dtype, or a chip with more memory",
+    )
+    return finding.message, (finding,)
+
+
+def _too_slow(
+    arch: Architecture, job: ServingJob, target: Machine, fastest_s: float
+) -> tuple[str, tuple[Finding, ...]]:
+    finding = note(
+        "P106",
+        f"{arch.name} on {target.chip.id} makes a token every {render(fastest_s, 's')} at best; "
+        f"{render(job.tpot_s, 's')} was asked for.",
+        "error",
+        f"--tpot {render(1.2 * fastest_s, 's', 2).replace(' ', '')}",
+    )
+    return finding.message, (finding,)

@@ -1,0 +1,349 @@
+"""Training plans: the best layout of so many chips, or the fewest chips for so much speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from parity.catalogue.machine import Draw, Machine, Number, central, machine
+from parity.catalogue.schema import Chip
+from parity.errors import Infeasible
+from parity.evaluate.energy import chip_power
+from parity.evaluate.kernels import rates
+from parity.evaluate.stages import Job
+from parity.evaluate.training import Breakdown, Step, training_step
+from parity.evaluate.memory import Memory
+from parity.layout.layout import Layout, concatenate
+from parity.record import Finding
+from parity.search.findings import note, unmeasured, weak_figures
+from parity.search.grid import layouts, replicas
+from parity.timing.draw import Sampler
+from parity.timing.software import Software
+from parity.units import render
+from parity.workload.flop import training_flop_per_token
+from parity.workload.operator import Architecture
+
+#: Layouts evaluated at once: the temporaries of one chunk stay in the processor's cache.
+CHUNK = 16_384
+#: No single job runs on more chips than this.
+MOST_CHIPS = 1_048_576
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Evaluated layouts that fit in memory, with the step of each; memory of the leanest misfit."""
+
+    layout: Layout
+    time_s: Number
+    leanest_bytes: float
+    tried: int
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One layout on one machine, evaluated."""
+
+    machine: Machine
+    layout: Layout  # a single row
+    job: Job
+    step: Step  # a single row
+    chips: int
+    low_s: float
+    high_s: float
+
+    @property
+    def time_s(self) -> float:
+        """Seconds of a step."""
+        return float(self.step.time_s[0])
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens of all chips."""
+        return self.job.global_batch * self.job.seq_len / self.time_s
+
+    def mfu(self, arch: Architecture) -> float:
+        """Model FLOPs of a step (causal attention counted once) over what the chips could do."""
+        work = training_flop_per_token(arch, self.job.seq_len) * self.tokens_per_s
+        return float(work / (self.chips * np.mean(self.machine.peak_flop_per_s[self.job.dtype])))
+
+    @property
+    def power_w(self) -> float | None:
+        """Mean draw of the chips; None where no rating is published."""
+        if self.machine.tdp_w is None:
+            return None
+        return self.chips * float(np.mean(chip_power(self.machine.tdp_w, self.step.busy_fraction)))
+
+
+def evaluate(
+    arch: Architecture, job: Job, layout: Layout, target: Machine, software: Software
+) -> Candidates:
+    """Evaluate every row in chunks and keep those that fit."""
+    kept: list[Layout] = []
+    times: list[Number] = []
+    leanest = np.inf
+    for start in range(0, len(layout), CHUNK):
+        part = layout.take(np.arange(start, min(start + CHUNK, len(layout))))
+        step = training_step(arch, job, part, target, software)
+        total = step.memory.total_bytes
+        leanest = min(leanest, float(total.min()))
+        fits = total <= target.memory_bytes
+        kept.append(part.take(fits))
+        times.append(step.time_s[fits])
+    if not kept:
+        return Candidates(layout, np.zeros(0), leanest, 0)
+    return Candidates(concatenate(kept), np.concatenate(times), leanest, len(layout))
+
+
+def plan(
+    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout
+) -> TrainingPlan:
+    """The plan of one layout row, with the range of its step time."""
+    step = training_step(arch, job, layout, target, software)
+    low, high = step_range(arch, job, target, software, layout)
+    return TrainingPlan(target, layout, job, step, int(layout.chips[0]), low, high)
+
+
+def sampled_times(
+    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout, draw: Draw
+) -> Number:
+    """Step times of one layout row over the ranges of all figures, shape (samples,)."""
+    uncertain = machine(target.chip, target.cluster_id, draw)
+    step = training_step(arch, job, layout, uncertain, software, draw)
+    return np.broadcast_to(step.time_s, (np.shape(step.time_s)[0] if np.ndim(step.time_s) > 1 else 1, 1))[:, 0]
+
+
+def step_range(
+    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout
+) -> tuple[float, float]:
+    """P10 and P90 of the step time over specification and efficiency ranges. [s]"""
+    times = sampled_times(arch, job, target, software, layout, Sampler())
+    return float(np.quantile(times, 0.1)), float(np.quantile(times, 0.9))
+
+
+def best_plans(
+    arch: Architecture, job: Job, target: Machine, software: Software, chips: int, top: int = 4
+) -> list[TrainingPlan]:
+    """The fastest layouts of exactly `chips` chips, best first, no two alike in their degrees.
+
+    Raises `Infeasible` with the findings where none is legal or none fits.
+    """
+    space = layouts(arch, job, target, software, chips=chips)
+    if not len(space):
+        raise _no_layout(target, chips)
+    found = evaluate(arch, job, space, target, software)
+    if not len(found.layout):
+        raise _too_large(arch, job, target, software, chips, found.leanest_bytes)
+    order = _distinct_best(found, top)
+    return [plan(arch, job, target, software, found.layout.take(np.array([i]))) for i in order]
+
+
+def _distinct_best(found: Candidates, top: int) -> list[int]:
+    """Indices of the fastest rows, skipping near copies (same tp, pp, cp, dp)."""
+    seen: set[tuple[int, ...]] = set()
+    out: list[int] = []
+    for i in np.argsort(found.time_s, kind="stable"):
+        row = tuple(int(getattr(found.layout, n)[i]) for n in ("tp", "pp", "cp", "dp"))
+        if row not in seen:
+            seen.add(row)
+            out.append(int(i))
+        if len(out) == top:
+            break
+    return out
+
+
+def _no_layout(target: Machine, chips: int) -> Infeasible:
+    lower = 2 ** (chips.bit_length() - 1)
+    finding = note(
+        "P103",
+        f"No legal layout of this model on {chips:,} {target.chip.id}: heads, layers, experts and "
+        "batch do not divide over them.",
+        "error",
+        f"{lower:,} or {2 * lower:,} chips",
+    )
+    return Infeasible(finding.message, (finding,))
+
+
+def _too_large(
+    arch: Architecture, job: Job, target: Machine, software: Software, chips: int, leanest: float
+) -> Infeasible:
+    capacity = float(np.mean(target.memory_bytes))
+    enough = smallest_that_fits(arch, job, target, software, chips)
+    fix = f"{enough:,}x{target.chip.id}" if enough else "a chip with more memory, or a smaller model"
+    finding = note(
+        "P102",
+        f"{arch.name} does not fit on {chips:,} {target.chip.id}: the leanest layout needs "
+        f"{render(leanest, 'byte')} a chip, {render(capacity, 'byte')} are there.",
+        "error",
+        fix,
+    )
+    return Infeasible(finding.message, (finding,))
+
+
+def smallest_that_fits(
+    arch: Architecture, job: Job, target: Machine, software: Software, above: int
+) -> int | None:
+    """The least count, doubling from `above`, whose leanest layout fits; None up to 64 times."""
+    for factor in (2, 4, 8, 16, 32, 64):
+        space = layouts(arch, job, target, software, chips=above * factor)
+        if len(space) and len(evaluate(arch, job, space, target, software).layout):
+            return above * factor
+    return None
+
+
+@dataclass(frozen=True)
+class Wall:
+    """No count of this chip reaches the target; the fastest plan there is, and the reason."""
+
+    fastest: TrainingPlan | None
+    reason: str
+
+
+def fewest_chips(
+    arch: Architecture, job: Job, target: Machine, software: Software, time_s: float
+) -> TrainingPlan | Wall:
+    """The smallest count whose best layout makes a step in `time_s`, or the wall before it.
+
+    The count is one more axis of the search: layouts of all counts are evaluated together. First
+    with replica counts that divide the batch, then, below the count found, with every replica
+    count that lowers the number of microbatches.
+    """
+    ideal = _roofline_chips(arch, job, target, time_s)
+    if ideal > MOST_CHIPS:
+        return Wall(None, f"needs more than {MOST_CHIPS:,} chips even at the physical peak")
+    least = max(1.0, ideal)
+    coarse = evaluate(arch, job, _counts(arch, job, target, software, least, 40 * ideal + 4096), target, software)
+    hit = _cheapest(coarse, target, time_s)
+    if hit is None:
+        return _wall(arch, job, target, software, coarse, time_s)
+    fine_space = layouts(
+        arch, job, target, software, least=max(least, 0.5 * hit[1]), most=hit[1], dp=replicas(job.global_batch)
+    )
+    fine = evaluate(arch, job, fine_space, target, software)
+    better = _cheapest(fine, target, time_s)
+    pool, (index, count) = (fine, better) if better and better[1] <= hit[1] else (coarse, hit)
+    row = pool.layout.take(np.array([index]))
+    found = plan(arch, job, target, software, row)
+    return _with_count(found, count)
+
+
+def _with_count(found: TrainingPlan, count: int) -> TrainingPlan:
+    return TrainingPlan(
+        **{f.name: count if f.name == "chips" else getattr(found, f.name) for f in fields(TrainingPlan)}
+    )
+
+
+def _counts(
+    arch: Architecture, job: Job, target: Machine, software: Software, least: float, most: float
+) -> Layout:
+    return layouts(arch, job, target, software, least=least, most=min(most, MOST_CHIPS))
+
+
+def _roofline_chips(arch: Architecture, job: Job, target: Machine, time_s: float) -> float:
+    """Chips that make the step at their peak rate: no count below can do it."""
+    work = training_flop_per_token(arch, job.seq_len) * job.seq_len * job.global_batch
+    return float(work / (np.mean(target.peak_flop_per_s[job.dtype]) * time_s))
+
+
+def in_nodes(chips: Number, node: int) -> Number:
+    """Chips rounded up to whole nodes once they fill one. [1]"""
+    chips = np.asarray(chips)
+    return np.where(chips > node, np.ceil(chips / node) * node, chips)
+
+
+def _cheapest(found: Candidates, target: Machine, time_s: float) -> tuple[int, int] | None:
+    """(row, chips in whole nodes) of the smallest count that meets the target, fastest first."""
+    meets = found.time_s <= time_s
+    if not meets.any():
+        return None
+    count = in_nodes(found.layout.chips, target.node)
+    rows = np.flatnonzero(meets)
+    best = rows[np.lexsort((found.time_s[rows], count[rows]))[0]]
+    return int(best), int(count[best])
+
+
+def _wall(
+    arch: Architecture,
+    job: Job,
+    target: Machine,
+    software: Software,
+    found: Candidates,
+    time_s: float,
+) -> Wall:
+    if not len(found.layout):
+        need = render(found.leanest_bytes, "byte")
+        have = render(float(np.mean(target.memory_bytes)), "byte")
+        return Wall(None, f"memory: the leanest layout needs {need} a chip, {have} are there")
+    row = found.layout.take(np.array([int(np.argmin(found.time_s))]))
+    fastest = plan(arch, job, target, software, row)
+    parts = fastest.step.breakdown
+    share = {f.name: float(getattr(parts, f.name)[0]) for f in fields(Breakdown)}
+    largest = max(share, key=lambda k: share[k])
+    used_up = row.dp[0] * row.microbatch[0] * 2 > job.global_batch
+    cause = (
+        f"the global batch of {job.global_batch:,} sequences is used up"
+        if used_up
+        else f"{WORDS[largest]} sets a floor"
+    )
+    ratio = fastest.time_s / time_s
+    return Wall(
+        fastest,
+        f"{cause}: {fastest.chips:,} chips are the fastest, still {ratio:.2f} times too slow",
+    )
+
+
+#: What each part of a step is called in a sentence.
+WORDS = {
+    "compute_s": "matrix products", "memory_s": "memory-bound work", "launch_s": "kernel launches",
+    "recompute_s": "recomputation", "tp_s": "tensor-parallel communication",
+    "cp_s": "context-parallel communication", "ep_s": "expert-parallel communication",
+    "pp_s": "pipeline transfers", "bubble_s": "the pipeline bubble",
+    "dp_s": "gradient communication", "optimizer_s": "the optimizer",
+}  # fmt: skip
+
+
+def plan_findings(arch: Architecture, chip: Chip, job: Job, target: Machine) -> tuple[Finding, ...]:
+    """Findings about what the answer rests on: the model's reading, weak figures, priors."""
+    basis = rates(target, job.dtype).basis
+    return (*arch.findings, *weak_figures(chip, job.dtype), *unmeasured(chip, job.dtype, basis))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How much faster a step gets with 10 % more of each hardware figure, at this layout."""
+
+    gains: dict[str, float]
+
+    @property
+    def word(self) -> str:
+        """The figure that matters most."""
+        return max(self.gains, key=lambda k: self.gains[k])
+
+
+#: Hardware figures that a nudge moves, by the end of their key.
+NUDGED = {
+    "compute": "compute.dense", "memory bandwidth": "memory.bandwidth",
+    "scale-up link": "scale_up.bandwidth", "network": "scale_out.bandwidth",
+}  # fmt: skip
+
+
+def what_binds(
+    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout
+) -> Bound:
+    """Nudge each hardware figure by 10 % in one broadcast, at a fixed layout."""
+
+    def draw(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
+        rows = np.full((len(NUDGED) + 1, 1), value)
+        for i, part in enumerate(NUDGED.values()):
+            if part in key:
+                rows[i + 1] = 1.1 * value
+        return rows
+
+    nudged = machine(target.chip, target.cluster_id, draw)
+    step = training_step(arch, job, layout, nudged, software)
+    time = np.broadcast_to(step.time_s, (len(NUDGED) + 1, 1))[:, 0]
+    return Bound({name: float(time[0] / time[i + 1] - 1) for i, name in enumerate(NUDGED)})
+
+
+__all__ = ["Memory", "Sequence"]

@@ -1,0 +1,160 @@
+"""How long chips take to exchange data: α-β over the levels of the network.
+
+A group of `size` chips that stand `stride` apart has `members` inside each level of the network.
+Data pass the levels in a pipeline, so the slowest level sets the bandwidth term, while latencies
+add up. Two protocols compete, as in every collective library: one copies small messages with
+flags in the data (short hops, a quarter of the bandwidth), one moves large chunks; rings compete
+with trees. The best combination per size is taken.
+
+Numbers: latencies and protocol ratios from NCCL's own tuning model
+[NVIDIA/nccl src/graph/tuning.cc, commit 01afd20]; ring and tree volumes from
+[Thakur, Rabenseifner, Gropp 2005, "Optimization of Collective Communication Operations in MPICH"].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from parity.catalogue.machine import Level, Machine, Number
+
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a library moves a message: fixed cost, cost of a hop, share of the bandwidth."""
+
+    base_s: float
+    near_hop_s: float  # inside a scale-up domain or a node
+    far_hop_s: float  # across the fabric
+    bandwidth_share: float
+
+
+#: NCCL tuning.cc, ring: LL {base 3.6, NVLink .47, network 2.7, 1/4 of the bandwidth},
+#: Simple {8.4, 3.4, 9.6, 1}. Of the libraries of other vendors only totals are published.
+PROTOCOLS = (
+    Protocol(3.6e-6, 0.47e-6, 2.7e-6, 0.25),
+    Protocol(8.4e-6, 3.4e-6, 9.6e-6, 1.0),
+)
+#: A tree keeps about 0.9 of a ring's bandwidth (tuning.cc).
+TREE_BANDWIDTH_SHARE = 0.9
+
+
+def members(size: Number, stride: Number, levels: tuple[Level, ...]) -> list[Number]:
+    """Group members at each level: their product is `size`.
+
+    size: chips of the group. stride: distance of neighbours in chips (1: side by side).
+    A member of level 0 is a chip; a member of level i is a whole group of level i - 1.
+    """
+    counts: list[Number] = []
+    inside: Number = np.ones_like(np.asarray(size, dtype=float))
+    for level in levels:
+        within = np.clip(np.floor(level.size / np.asarray(stride, dtype=float)), 1.0, size)
+        within = np.maximum(within, inside)
+        counts.append(within / inside)
+        inside = within
+    counts[-1] = counts[-1] * size / inside
+    return counts
+
+
+def usable_bandwidth(level: Level, count: Number) -> Number:
+    """What one chip gets of its link with `count` members of its group at this level. [byte/s]
+
+    A switch gives all of it. A full mesh gives one wire to each peer, so a group of few members
+    uses few wires. A torus of d axes gives one axis to a group that fits one axis, and all to a
+    group that spans it [jax-ml/scaling-book, "Sharded matrices"].
+    """
+    full = level.bandwidth_bytes_per_s * level.achieved_fraction
+    if level.topology == "mesh":
+        return full * np.clip((np.asarray(count) - 1) / max(level.size - 1, 1), _TINY, 1.0)
+    if level.topology in ("torus2d", "torus3d"):
+        axes = 2 if level.topology == "torus2d" else 3
+        axis = max(2.0, level.size ** (1 / axes))
+        used = np.ceil(np.log(np.maximum(count, 2.0)) / np.log(axis) - 1e-9)
+        return full * np.clip(used, 1, axes) / axes
+    return full
+
+
+def _hop(protocol: Protocol, level: Level) -> Number:
+    if level.hop_latency_s is not None:
+        return level.hop_latency_s
+    return protocol.near_hop_s if level.name in ("scale-up", "host") else protocol.far_hop_s
+
+
+def _gather_cost(
+    message: Number, counts: list[Number], levels: tuple[Level, ...], protocol: Protocol
+) -> tuple[Number, Number, Number]:
+    """(bandwidth term, ring latency, tree latency) of an all-gather of `message` bytes in all."""
+    slowest: Number = 0.0
+    ring: Number = 0.0
+    tree: Number = 0.0
+    share: Number = 1.0  # of the message that one chip must receive at this level
+    for level, count in zip(levels, counts, strict=True):
+        moved = message * share * (count - 1) / count
+        slowest = np.maximum(slowest, moved / usable_bandwidth(level, count))
+        ring = ring + (count - 1) * _hop(protocol, level)
+        tree = tree + np.log2(np.maximum(count, 1.0)) * _hop(protocol, level)
+        share = share / count
+    return slowest / protocol.bandwidth_share, ring, tree
+
+
+def _best(
+    message: Number, size: Number, stride: Number, machine: Machine, passes: float
+) -> Number:
+    counts = members(size, stride, machine.levels)
+    options = []
+    for protocol in PROTOCOLS:
+        bandwidth, ring, tree = _gather_cost(message, counts, machine.levels, protocol)
+        ring_time = passes * (bandwidth + ring)
+        tree_time = passes * (bandwidth / TREE_BANDWIDTH_SHARE + tree)
+        options.append(protocol.base_s + np.minimum(ring_time, tree_time))
+    return np.where(np.asarray(size) > 1, reduce(np.minimum, options), 0.0)
+
+
+def all_gather(message_bytes: Number, size: Number, stride: Number, machine: Machine) -> Number:
+    """Time until every chip holds `message_bytes`, of which each began with its share. [s]"""
+    return _best(message_bytes, size, stride, machine, 1.0)
+
+
+def reduce_scatter(message_bytes: Number, size: Number, stride: Number, machine: Machine) -> Number:
+    """Time until each chip holds its share of the sum of `message_bytes`. [s]"""
+    return _best(message_bytes, size, stride, machine, 1.0)
+
+
+def all_reduce(message_bytes: Number, size: Number, stride: Number, machine: Machine) -> Number:
+    """Time until every chip holds the sum of all `message_bytes`: scatter, then gather. [s]"""
+    return _best(message_bytes, size, stride, machine, 2.0)
+
+
+def all_to_all(message_bytes: Number, size: Number, stride: Number, machine: Machine) -> Number:
+    """Time to send each peer its part of the `message_bytes` that a chip holds. [s]
+
+    Of the message, (n - n_inside)/n leaves level by level; levels work at the same time.
+    """
+    counts = members(size, stride, machine.levels)
+    fast, large = PROTOCOLS
+    slowest: Number = 0.0
+    latency: Number = 0.0
+    inside: Number = 1.0
+    for level, count in zip(machine.levels, counts, strict=True):
+        leaving = inside * (count - 1) / np.asarray(size, dtype=float)
+        slowest = np.maximum(slowest, message_bytes * leaving / usable_bandwidth(level, count))
+        latency = latency + np.log2(np.maximum(count, 1.0)) * _hop(fast, level)
+        inside = inside * count
+    return np.where(np.asarray(size) > 1, large.base_s + latency + slowest, 0.0)
+
+
+def send(message_bytes: Number, distance: Number, machine: Machine) -> Number:
+    """Time to hand `message_bytes` to the chip `distance` places away. [s]"""
+    out: Number = 0.0
+    for level in reversed(machine.levels):
+        inside = np.asarray(distance) < level.size
+        wire = level.bandwidth_bytes_per_s * level.achieved_fraction
+        if level.topology == "mesh":
+            wire = wire / max(level.size - 1, 1)
+        cost = PROTOCOLS[1].base_s + _hop(PROTOCOLS[0], level) + message_bytes / wire
+        out = np.where(inside, cost, out)
+    return out

@@ -1,0 +1,105 @@
+"""What kernels reach of the peak, as data: per chip, chip family and dtype, with ranges."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+from parity.catalogue.machine import Draw, Machine, Number, central
+from parity.record import Provenance, Record
+
+
+class Coefficient(Record, frozen=True):
+    """One fitted or assumed number, with its range and who says so."""
+
+    value: float
+    low: float
+    high: float
+    provenance: Provenance
+    source: str
+
+
+class Curves(Record, frozen=True):
+    """What is known of one family or chip; what is absent falls back to the next."""
+
+    gemm: dict[str, Coefficient] = {}
+    attention_forward: Coefficient | None = None
+    attention_backward: Coefficient | None = None
+    memory: Coefficient | None = None
+    launch_s: Coefficient | None = None
+    like: str = ""
+
+
+class Prior(Record, frozen=True):
+    """What is assumed of a chip that nobody measured."""
+
+    gemm: Coefficient
+    attention_forward: Coefficient
+    attention_backward: Coefficient
+    memory: Coefficient
+    launch_s: Coefficient
+
+
+class Book(Record, frozen=True):
+    """The whole file."""
+
+    sources: dict[str, str]
+    prior: Prior
+    families: dict[str, Curves]
+    chips: dict[str, Curves]
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Achieved rates of one machine at one dtype, and where the GEMM figure comes from."""
+
+    gemm: Number
+    attention_forward: Number
+    attention_backward: Number
+    memory: Number
+    launch_s: Number
+    basis: str
+
+
+@cache
+def book() -> Book:
+    """The efficiency file, read once."""
+    text = files("parity.timing").joinpath("data/efficiency.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), Book)
+
+
+def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency:
+    """Achieved shares of `machine` at `dtype`: its own, else its family's, else the prior."""
+    data = book()
+    chip, family = machine.chip.id, machine.chip.family
+    own = data.chips.get(chip, Curves())
+    steps = [
+        (chip, own),
+        (own.like, data.chips.get(own.like, Curves())),
+        (family, data.families.get(family, Curves())),
+    ]
+
+    def pick(name: str) -> tuple[str, Coefficient]:
+        for owner, curves in steps:
+            found = curves.gemm.get(dtype) if name == "gemm" else getattr(curves, name)
+            if found is not None:
+                return owner, found
+        return family, getattr(data.prior, name)
+
+    def number(name: str) -> Number:
+        owner, c = pick(name)
+        return draw(f"{owner}.{name}.{dtype}", c.value, c.low, c.high)
+
+    owner, gemm = pick("gemm")
+    return Efficiency(
+        gemm=number("gemm"),
+        attention_forward=number("attention_forward"),
+        attention_backward=number("attention_backward"),
+        memory=number("memory"),
+        launch_s=number("launch_s"),
+        basis=f"{owner} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
+    )
