@@ -42,6 +42,7 @@ class Linear(Record, frozen=True, tag="linear"):
     groups: int = 1
     tied: bool = False  # the matrix is another operator's: no parameters of its own
     saves_input: bool = True  # its input is kept for the backward pass, and nobody else keeps it
+    dtype: str = ""  # as the checkpoint stores it; "" means the architecture's `weight_dtype`
 
     @property
     def matrix_parameters(self) -> int:
@@ -82,6 +83,9 @@ class Attention(Record, frozen=True, tag="attention"):
     decode_v_dim: int = 0
     cache_dtype: str = ""  # where it is fixed by the model (an fp8 index cache); else the KV dtype
     parameters: int = 0  # sinks and other learned scalars
+    chunked: bool = False  # the window is a fixed chunk of positions, not one that slides
+    saves_query: bool = True  # False where another operator keeps the same queries
+    split: Split = "heads"  # "none" for an index that every chip of the group computes
 
     @property
     def active_parameters(self) -> int:
@@ -100,6 +104,7 @@ class Recurrence(Record, frozen=True, tag="recurrence"):
     elements_per_token: int = 0  # read and written per token besides the state
     saved_elements: int = 0  # kept per token for the backward pass
     parameters: int = 0
+    state_dtype: str = "fp32"  # of `state_elements`; the convolution's is the KV dtype
 
     @property
     def active_parameters(self) -> int:
@@ -164,7 +169,7 @@ class Architecture(Record, frozen=True):
     hidden_size: int
     vocab_size: int
     num_hidden_layers: int
-    max_position_embeddings: int
+    max_position_embeddings: int  # 0 where the configuration names none
     embedding: tuple[Operator, ...]  # before the first layer
     blocks: tuple[Block, ...]
     order: tuple[int, ...]  # the block of each layer, first to last
