@@ -21,7 +21,10 @@ from parity.record import Fact
 
 Number: TypeAlias = float | NDArray[np.float64]
 Draw: TypeAlias = Callable[[str, float, float, float], Number]
+Reader: TypeAlias = Callable[[str, Fact | None, str], Number]
 
+#: What collectives reach of a link nobody measured: the spread of those that somebody did.
+UNKNOWN_LINK = (0.65, 0.8, 0.9)
 #: The outermost level of a network reaches any number of chips.
 UNBOUNDED = 10**9
 
@@ -40,8 +43,6 @@ class Level:
     topology: Topology
     bandwidth_bytes_per_s: Number
     achieved_fraction: Number
-    hop_latency_s: Number | None = None  # None: the default of the kind of level
-    degree: int = 0  # chips a full mesh connects directly; 0 where a switch shares the link
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:
         tdp_w=draw(f"{chip.id}.tdp", tdp.value, tdp.low, tdp.high) if tdp else None,
         units=int(chip.compute.units.value) if chip.compute.units else 0,
         node=_count(built.chips_per_node if built else chip.node, 8),
-        levels=_levels(chip, built, number),
+        levels=_levels(chip, built, number, draw),
     )
 
 
@@ -111,7 +112,7 @@ def _count(fact: Fact | None, default: int) -> int:
 
 
 def _levels(
-    chip: Chip, built: Cluster | None, number: Callable[[str, Fact | None, str], Number]
+    chip: Chip, built: Cluster | None, number: Reader, draw: Draw
 ) -> tuple[Level, ...]:
     """Scale-up domain, then the host bus where a node holds more than a domain, then the fabric."""
     up = built.scale_up if built else None
@@ -123,16 +124,17 @@ def _levels(
             "scale_up.bandwidth", (up and up.bandwidth) or chip.scale_up.bandwidth, "200GB/s"
         )
         topology: Topology = up.topology if up else "switch"
-        levels.append(_level("scale-up", domain, topology, bandwidth, up.link if up else ""))
+        levels.append(_level("scale-up", domain, topology, bandwidth, up.link if up else "", draw))
     if domain < node:
         host = chip.host_link and find_link(chip.host_link).bandwidth
-        levels.append(_level("host", node, "switch", _host_bandwidth(chip, host, number), ""))
-    levels.extend(_fabric(chip, built, number))
+        bandwidth = _host_bandwidth(chip, host, number)
+        levels.append(_level("host", node, "switch", bandwidth, chip.host_link, draw))
+    levels.extend(_fabric(chip, built, number, draw))
     return tuple(levels)
 
 
 def _host_bandwidth(
-    chip: Chip, host: Fact | str | None, number: Callable[[str, Fact | None, str], Number]
+    chip: Chip, host: Fact | str | None, number: Reader
 ) -> Number:
     if isinstance(host, Fact):
         return host.value
@@ -140,7 +142,7 @@ def _host_bandwidth(
 
 
 def _fabric(
-    chip: Chip, built: Cluster | None, number: Callable[[str, Fact | None, str], Number]
+    chip: Chip, built: Cluster | None, number: Reader, draw: Draw
 ) -> list[Level]:
     out = built.scale_out if built else None
     fact = (out and out.bandwidth) or chip.scale_out.bandwidth
@@ -150,19 +152,20 @@ def _fabric(
     link = out.link if out else ""
     if out and out.oversubscription and out.oversubscription.value > 1:
         ratio, reach = out.oversubscription.value, _count(out.nonblocking, 0)
-        outer = _level("core", UNBOUNDED, "switch", bandwidth / ratio, link)
-        return [_level("scale-out", reach, "switch", bandwidth, link), outer] if reach else [outer]
-    return [_level("scale-out", UNBOUNDED, "switch", bandwidth, link)]
+        outer = _level("core", UNBOUNDED, "switch", bandwidth / ratio, link, draw)
+        return [_level("scale-out", reach, "switch", bandwidth, link, draw), outer] if reach else [outer]
+    return [_level("scale-out", UNBOUNDED, "switch", bandwidth, link, draw)]
 
 
-def _level(name: str, size: int, topology: Topology, bandwidth: Number, link_id: str) -> Level:
-    link = find_link(link_id) if link_id else None
-    fraction = link.achieved_fraction.value if link and link.achieved_fraction else 0.8
+def _level(
+    name: str, size: int, topology: Topology, bandwidth: Number, link_id: str, draw: Draw
+) -> Level:
+    known = find_link(link_id).achieved_fraction if link_id else None
+    low, value, high = (known.low, known.value, known.high) if known else UNKNOWN_LINK
     return Level(
         name=name,
         size=size,
         topology=topology,
         bandwidth_bytes_per_s=bandwidth,
-        achieved_fraction=fraction,
-        degree=size if topology == "mesh" else 0,
+        achieved_fraction=draw(f"{link_id or name}.achieved_fraction", value, low, high),
     )
