@@ -50,7 +50,7 @@ def main(stamp: str) -> None:
 
 
 def make_environment() -> None:
-    """An environment without pip; a broken, unfinished or too old one is made anew."""
+    """An environment without pip; a broken, unfinished, moved or too old one is made anew."""
     try:
         import venv
     except ImportError:
@@ -58,7 +58,8 @@ def make_environment() -> None:
             f"{sys.executable} has no `venv` module. Install it (on Debian and Ubuntu: "
             "`apt-get install python3-venv`), or name another Python in PARITY_PYTHON."
         ) from None
-    if UNFINISHED.exists() or not works():
+    moved = STAMP.is_file() and not STAMP.read_text().startswith(f"{ROOT} ")
+    if UNFINISHED.exists() or moved or not works():
         for entry in VENV.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)

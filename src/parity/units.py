@@ -108,6 +108,16 @@ def parse_count(text: str | float, what: str, *, least: float = 1, most: float =
     return int(value)
 
 
+def parse_length(text: str | float, what: str, *, least: float = 1, most: float = 1e8) -> int:
+    """Tokens of a sequence. Lengths are powers of two: `8k` is 8,192 and `1M` is 1,048,576."""
+    match = re.fullmatch(r"(\d{1,9})([kKmM])", str(text).strip())
+    if match is None:
+        return parse_count(text, what, least=least, most=most)
+    return parse_count(
+        int(match[1]) * 2 ** (10 if match[2] in "kK" else 20), what, least=least, most=most
+    )
+
+
 def _expected(text: object, unit: str, what: str) -> str:
     kind = "a plain number" if unit in ("1", "fraction", "year") else f"a quantity in {unit}"
     return f"{what} is {shorten(str(text))!r}; {kind} was expected, as in `{EXAMPLES[unit]}`."
