@@ -15,7 +15,6 @@ from parity.catalogue.machine import Machine, machine
 from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.errors import UsageError
-from parity.evaluate.stages import Job
 from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.planning import plan_answer
@@ -29,6 +28,7 @@ from parity.units import parse, parse_count
 from parity.workload.dtype import dtype as dtype_name
 from parity.workload.find import model as find_model
 from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
 
 Quantity = str | float
 
@@ -39,10 +39,8 @@ DEFAULT_TOKENS, DEFAULT_SEQ, DEFAULT_GBS = "15T", "8k", "4M"
 @dataclass(frozen=True)
 class _TrainingQuestion:
     arch: Architecture
-    job: Job
-    tokens: int
+    job: TrainingJob
     era: Software
-    findings: tuple[Finding, ...]
 
 
 def plan_train(
@@ -67,7 +65,9 @@ def plan_train(
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
     batch = _one(on, "--on")
-    chosen, question = _training_question(model, batch.chip, tokens, seq, gbs, dtype, software_generation)
+    chosen, question = _training_question(
+        model, batch.chip, tokens, seq, gbs, dtype, software_generation
+    )
     target = machine(batch.chip, cluster)
     if days is not None:
         step_s = _step_for_days(question, days)
@@ -76,12 +76,18 @@ def plan_train(
         wall = found if isinstance(found, training.Wall) else None
     else:
         if batch.count is None:
-            raise UsageError(f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days.")
+            raise UsageError(
+                f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days."
+            )
         most = max(1, min(int(top), 20))
-        plans = tuple(training.best_plans(question.arch, question.job, target, question.era, batch.count, most))
+        plans = tuple(
+            training.best_plans(
+                question.arch, question.job, target, question.era, batch.count, most
+            )
+        )
         wall = None
     findings = (*chosen, *training.plan_findings(question.arch, batch.chip, question.job, target))
-    return plan_answer(question.arch, question.tokens, plans, wall, findings, days_asked=days is not None)
+    return plan_answer(question.arch, plans, wall, findings, days_asked=days is not None)
 
 
 def match(
@@ -112,9 +118,20 @@ def match(
     wanted = _many(want)
     if train:
         return _match_training(
-            model, have, wanted, tokens, seq, gbs, days, tokens_per_second, dtype, software_generation
+            model,
+            have,
+            wanted,
+            tokens,
+            seq,
+            gbs,
+            days,
+            tokens_per_second,
+            dtype,
+            software_generation,
         )
-    return _match_serving(model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, software_generation)
+    return _match_serving(
+        model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, software_generation
+    )
 
 
 def _match_training(
@@ -131,22 +148,30 @@ def _match_training(
 ) -> Answer:
     batch = _one(have, "--have", counted=True) if have else None
     chip = batch.chip if batch else wanted[0]
-    _, question = _training_question(model, chip, tokens, seq, gbs, dtype if batch else "bf16", generation)
+    _, question = _training_question(
+        model, chip, tokens, seq, gbs, dtype if batch else "bf16", generation
+    )
     plan = None
     if batch and batch.count:
         target = machine(batch.chip)
-        plan = training.best_plans(question.arch, question.job, target, question.era, batch.count, 1)[0]
+        plan = training.best_plans(
+            question.arch, question.job, target, question.era, batch.count, 1
+        )[0]
         step_s = plan.time_s
     elif days is not None:
         step_s = _step_for_days(question, days)
     elif tokens_per_second is not None:
         rate = parse(tokens_per_second, "1", "--tokens-per-second")
-        step_s = question.job.global_batch * question.job.seq_len / _positive(rate, "--tokens-per-second")
+        step_s = question.job.global_batch_tokens / _positive(rate, "--tokens-per-second")
     else:
-        raise UsageError("A match needs a target: `--have 1024xh100`, `--days 60` or `--tokens-per-second 1M`.")
+        raise UsageError(
+            "A match needs a target: `--have 1024xh100`, `--days 60` or `--tokens-per-second 1M`."
+        )
     machines, missing = _machines(wanted)
-    rows = matching.match_training(question.arch, question.job, step_s, plan, machines, question.era, dtype)
-    shown = MatchQuestion("training", question.arch.name, have or "", step_s, question.tokens, question.job, None)
+    rows = matching.match_training(
+        question.arch, question.job, step_s, plan, machines, question.era, dtype
+    )
+    shown = MatchQuestion("training", question.arch.name, have or "", step_s, question.job, None)
     return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]))
 
 
@@ -179,13 +204,17 @@ def _match_serving(
         chips = batch.count
         target_rps = plan.requests_per_s * (batch.count // plan.chips)
     elif tokens_per_second is not None:
-        rate = _positive(parse(tokens_per_second, "1", "--tokens-per-second"), "--tokens-per-second")
+        rate = _positive(
+            parse(tokens_per_second, "1", "--tokens-per-second"), "--tokens-per-second"
+        )
         target_rps = rate / job.output_tokens
     else:
-        raise UsageError("A match needs a target: `--have 8xh100` or `--tokens-per-second 10k` (output tokens).")
+        raise UsageError(
+            "A match needs a target: `--have 8xh100` or `--tokens-per-second 10k` (output tokens)."
+        )
     machines, missing = _machines(wanted)
     rows = matching.match_serving(arch, job, target_rps, plan, chips, machines, era, _asked(dtype))
-    shown = MatchQuestion("serving", arch.name, have or "", target_rps, 0, None, job)
+    shown = MatchQuestion("serving", arch.name, have or "", target_rps, None, job)
     return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]))
 
 
@@ -198,18 +227,27 @@ def _asked(dtype: str) -> str:
 
 
 def _training_question(
-    model: str, chip: Chip, tokens: Quantity, seq: Quantity, gbs: Quantity, dtype: str, generation: str
+    model: str,
+    chip: Chip,
+    tokens: Quantity,
+    seq: Quantity,
+    gbs: Quantity,
+    dtype: str,
+    generation: str,
 ) -> tuple[tuple[Finding, ...], _TrainingQuestion]:
     own, findings = choose_dtype(chip, _asked(dtype))
     seq_len = parse_count(_binary(seq), "--seq", least=16, most=1e8)
     batch_tokens = parse_count(_binary(gbs), "--gbs", most=1e12)
     if batch_tokens < seq_len:
         raise UsageError(f"--gbs is {gbs} tokens, less than one sequence of {seq_len:,}.")
-    job = Job(seq_len=seq_len, global_batch=max(1, round(batch_tokens / seq_len)), dtype=own)
-    arch = find_model(model)
-    return findings, _TrainingQuestion(
-        arch, job, parse_count(tokens, "--tokens", most=1e17), software(generation), findings
+    sequences = max(1, round(batch_tokens / seq_len))
+    job = TrainingJob(
+        tokens=parse_count(tokens, "--tokens", most=1e17),
+        seq_len=seq_len,
+        global_batch_tokens=sequences * seq_len,
+        dtype=own,
     )
+    return findings, _TrainingQuestion(find_model(model), job, software(generation))
 
 
 def _binary(quantity: Quantity) -> Quantity:
@@ -221,8 +259,7 @@ def _binary(quantity: Quantity) -> Quantity:
 
 def _step_for_days(question: _TrainingQuestion, days: Quantity) -> float:
     length = _positive(parse(days, "day", "--days"), "--days") * 86400.0
-    steps = question.tokens / (question.job.global_batch * question.job.seq_len)
-    return length / steps
+    return length / question.job.steps
 
 
 def _positive(value: float, what: str) -> float:
@@ -234,9 +271,13 @@ def _positive(value: float, what: str) -> float:
 def _one(text: str | None, option: str, *, counted: bool = False) -> Batch:
     batches = parse_fleet(text or "")
     if len(batches) != 1:
-        raise UsageError(f"{option} names {len(batches)} kinds of chip; mixed fleets are not planned yet, name one.")
+        raise UsageError(
+            f"{option} names {len(batches)} kinds of chip; mixed fleets are not planned yet, name one."
+        )
     if counted and batches[0].count is None:
-        raise UsageError(f"`{option} {text}` has no count; say how many, as in `{option} 8x{text}`.")
+        raise UsageError(
+            f"`{option} {text}` has no count; say how many, as in `{option} 8x{text}`."
+        )
     return batches[0]
 
 

@@ -111,9 +111,7 @@ def _count(fact: Fact | None, default: int) -> int:
     return int(fact.value) if fact else default
 
 
-def _levels(
-    chip: Chip, built: Cluster | None, number: Reader, draw: Draw
-) -> tuple[Level, ...]:
+def _levels(chip: Chip, built: Cluster | None, number: Reader, draw: Draw) -> tuple[Level, ...]:
     """Scale-up domain, then the host bus where a node holds more than a domain, then the fabric."""
     up = built.scale_up if built else None
     node = _count(built.chips_per_node if built else chip.node, 8)
@@ -133,17 +131,13 @@ def _levels(
     return tuple(levels)
 
 
-def _host_bandwidth(
-    chip: Chip, host: Fact | str | None, number: Reader
-) -> Number:
+def _host_bandwidth(chip: Chip, host: Fact | str | None, number: Reader) -> Number:
     if isinstance(host, Fact):
         return host.value
     return number("scale_up.bandwidth", chip.scale_up.bandwidth, "32GB/s")
 
 
-def _fabric(
-    chip: Chip, built: Cluster | None, number: Reader, draw: Draw
-) -> list[Level]:
+def _fabric(chip: Chip, built: Cluster | None, number: Reader, draw: Draw) -> list[Level]:
     out = built.scale_out if built else None
     fact = (out and out.bandwidth) or chip.scale_out.bandwidth
     if fact is None or fact.value == 0:
@@ -153,7 +147,11 @@ def _fabric(
     if out and out.oversubscription and out.oversubscription.value > 1:
         ratio, reach = out.oversubscription.value, _count(out.nonblocking, 0)
         outer = _level("core", UNBOUNDED, "switch", bandwidth / ratio, link, draw)
-        return [_level("scale-out", reach, "switch", bandwidth, link, draw), outer] if reach else [outer]
+        return (
+            [_level("scale-out", reach, "switch", bandwidth, link, draw), outer]
+            if reach
+            else [outer]
+        )
     return [_level("scale-out", UNBOUNDED, "switch", bandwidth, link, draw)]
 
 

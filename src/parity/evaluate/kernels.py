@@ -58,9 +58,7 @@ def gemm_cost(work: Gemm, rate: Rates) -> Cost:
     if rate.element_bytes < ACTIVATION_BYTES:
         # Quantising the input: read at 16 bits, written narrow, once more transposed.
         moved = moved + work.batch * work.m * work.k * (ACTIVATION_BYTES + 2 * rate.element_bytes)
-    return roofline(
-        work.flop, moved, rate.gemm_flop_per_s * shape, rate.bytes_per_s, rate.launch_s
-    )
+    return roofline(work.flop, moved, rate.gemm_flop_per_s * shape, rate.bytes_per_s, rate.launch_s)
 
 
 def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:

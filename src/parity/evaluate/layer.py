@@ -18,7 +18,7 @@ from parity.layout.shard import (
     AttentionWork,
     is_routed,
     parameters_per_chip,
-    saved_elements,
+    saved_bytes_per_chip,
     sequence_share,
     shard,
 )
@@ -72,7 +72,10 @@ def mean_layer(
     """The average layer of `arch`: blocks weighted by how many layers they are."""
     total = sum(block.count for block in arch.blocks)
     parts = [
-        (block.count / total, operators_cost(block.operators, layout, seq_len, machine, rate, software))
+        (
+            block.count / total,
+            operators_cost(block.operators, layout, seq_len, machine, rate, software),
+        )
         for block in arch.blocks
     ]
     return _weighted(parts)
@@ -82,9 +85,7 @@ def _weighted(parts: list[tuple[float, Layer]]) -> Layer:
     def mean(name: str) -> Number | Cost:
         values = [(w, getattr(layer, name)) for w, layer in parts]
         if isinstance(values[0][1], Cost):
-            return Cost(
-                *(sum(w * getattr(c, f.name) for w, c in values) for f in fields(Cost))
-            )
+            return Cost(*(sum(w * getattr(c, f.name) for w, c in values) for f in fields(Cost)))
         return sum(w * v for w, v in values)
 
     return Layer(*(mean(f.name) for f in fields(Layer)))
@@ -105,7 +106,7 @@ def operators_cost(
     nothing = Cost(zero, zero, zero)
     attention = [work for _, work in works if isinstance(work, AttentionWork)]
     scores = sum((w.score_elements * software.score_bytes_saved for w in attention), zero)
-    kept = sum((saved_elements(op, layout, tokens) for op in operators), zero) * ACTIVATION_BYTES
+    kept = sum((saved_bytes_per_chip(op, layout, tokens) for op in operators), zero)
     return Layer(
         forward=add(nothing, *(forward_cost(work, rate, software) for _, work in works)),
         backward=add(nothing, *(backward_cost(work, rate, software) for _, work in works)),
@@ -134,7 +135,8 @@ def tensor_parallel_time(
     row-divided one is scattered: together one all-reduce [Korthikanti et al. 2022, §4.2].
     """
     dense = [
-        op for op in operators
+        op
+        for op in operators
         if isinstance(op, Linear) and op.split == "column" and op.saves_input and not is_routed(op)
     ]
     routed = any(is_routed(op) for op in operators)

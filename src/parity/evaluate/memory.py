@@ -46,7 +46,11 @@ class Memory:
 
 
 def model_state(
-    parameters: Number, shards: Number, layer_parameters: Number, zero: Number, gradient_bytes: float
+    parameters: Number,
+    shards: Number,
+    layer_parameters: Number,
+    zero: Number,
+    gradient_bytes: float,
 ) -> tuple[Number, Number, Number]:
     """(weights, gradients, optimizer) bytes of `parameters` on a chip. [byte]
 
@@ -59,7 +63,9 @@ def model_state(
         zero >= 3, parameters * WEIGHT_BYTES / shards + gathered, parameters * WEIGHT_BYTES
     )
     gradients = np.where(
-        zero >= 2, parameters * gradient_bytes / shards + whole_gradients, parameters * gradient_bytes
+        zero >= 2,
+        parameters * gradient_bytes / shards + whole_gradients,
+        parameters * gradient_bytes,
     )
     optimizer = parameters * OPTIMIZER_BYTES / np.where(zero >= 1, shards, 1.0)
     return weights, gradients, optimizer
@@ -71,7 +77,9 @@ def in_flight(layout: Layout, microbatches: Number) -> Number:
     1F1B keeps one for each stage behind it; interleaving keeps (p - 1)/(p·v) of all more
     [Korthikanti et al. 2022, §4.2.3].
     """
-    extra = np.where(layout.interleave > 1, 1 + (layout.pp - 1) / (layout.pp * layout.interleave), 1)
+    extra = np.where(
+        layout.interleave > 1, 1 + (layout.pp - 1) / (layout.pp * layout.interleave), 1
+    )
     return np.minimum(microbatches, layout.pp * extra)
 
 
@@ -83,7 +91,9 @@ def activations(layer: Layer, layout: Layout, layers: Number, boundary_bytes: Nu
     full = layers * boundary_bytes
     selective = layers * (layer.saved_bytes - layer.score_bytes)
     return np.select(
-        [layout.recompute == 2, layout.recompute == 1], [full, selective], layers * layer.saved_bytes
+        [layout.recompute == 2, layout.recompute == 1],
+        [full, selective],
+        layers * layer.saved_bytes,
     )
 
 
@@ -109,7 +119,10 @@ def training_memory(
     last = _stage(arch, parts, layout, software, parts.last, parts.head.parameters, one, logits)
     last_is_fuller = (last.total_bytes > first.total_bytes) & ~alone
     return Memory(
-        *(np.where(last_is_fuller, getattr(last, f.name), getattr(first, f.name)) for f in fields(Memory))
+        *(
+            np.where(last_is_fuller, getattr(last, f.name), getattr(first, f.name))
+            for f in fields(Memory)
+        )
     )
 
 

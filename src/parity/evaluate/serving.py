@@ -20,12 +20,19 @@ import numpy as np
 from parity.catalogue.machine import Machine, Number
 from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, forward_cost, times
 from parity.layout.layout import Layout
-from parity.layout.shard import STATE_BYTES, Work, parameters_per_chip, shard, shard_decode
+from parity.layout.shard import (
+    STATE_BYTES,
+    Work,
+    head_ways,
+    parameters_per_chip,
+    shard,
+    shard_decode,
+)
 from parity.timing.collective import all_reduce, send
 from parity.timing.roofline import Cost
 from parity.timing.software import Software
+from parity.workload.count import entries
 from parity.workload.dtype import DTYPE_BYTES
-from parity.workload.flop import cached_entries
 from parity.workload.operator import Architecture, Attention, Linear, Operator, Recurrence
 
 #: Share of the memory that engines give to weights and cache (vLLM: gpu_memory_utilization 0.9).
@@ -140,7 +147,9 @@ def row_sums(operators: tuple[Operator, ...]) -> int:
     """
     entries = [op for op in operators if isinstance(op, Linear) and op.split == "column"]
     mixers = any(isinstance(op, (Attention, Recurrence)) for op in operators)
-    networks = any(op.saves_input and not op.name.startswith(("q_", "kv_", "qkv")) for op in entries)
+    networks = any(
+        op.saves_input and not op.name.startswith(("q_", "kv_", "qkv")) for op in entries
+    )
     return int(mixers) + int(networks)
 
 
@@ -166,8 +175,9 @@ def cache_per_chip(
     for block in arch.blocks:
         for op in block.operators:
             if isinstance(op, Attention):
-                kept = cached_entries(op, context) * op.cache_elements * kv_bytes
-                total = total + block.count * kept / np.minimum(layout.tp, op.cache_shards)
+                element = DTYPE_BYTES[op.cache_dtype] if op.cache_dtype else kv_bytes
+                kept = entries(op, context) * op.cache_elements * element
+                total = total + block.count * kept / head_ways(op, layout, op.cache_shards)
             if isinstance(op, Recurrence):
                 state = op.state_elements + op.convolution_state_elements
                 total = total + block.count * state * STATE_BYTES / layout.tp

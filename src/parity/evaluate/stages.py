@@ -12,15 +12,7 @@ from parity.evaluate.layer import Layer, mean_layer, operators_cost
 from parity.layout.layout import Layout
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one step must compute."""
-
-    seq_len: int
-    global_batch: int  # sequences
-    dtype: str  # of the matrix products
+from parity.workload.training import TrainingJob
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,12 @@ class Pieces:
 
 
 def pieces(
-    arch: Architecture, job: Job, layout: Layout, machine: Machine, rate: Rates, software: Software
+    arch: Architecture,
+    job: TrainingJob,
+    layout: Layout,
+    machine: Machine,
+    rate: Rates,
+    software: Software,
 ) -> Pieces:
     """Work out each distinct division of a layer once, and spread the result over the layouts."""
     some, inverse = distinct_divisions(layout)
@@ -67,7 +64,7 @@ def pieces(
         last=last,
         alone=layout.pp == 1,
         tokens=layout.microbatch * job.seq_len / layout.cp,
-        microbatches=np.ceil(job.global_batch / (layout.dp * layout.microbatch)),
+        microbatches=np.ceil(job.global_batch_sequences / (layout.dp * layout.microbatch)),
         replicas=(layout.dp * layout.cp).astype(float),
         expert_replicas=np.maximum(routed, 1.0),
     )

@@ -18,7 +18,7 @@ from parity.evaluate.gradients import each_microbatch, once_a_step
 from parity.evaluate.kernels import ACTIVATION_BYTES, rates
 from parity.evaluate.layer import Layer
 from parity.evaluate.memory import Memory, training_memory
-from parity.evaluate.stages import Job, Pieces, pieces
+from parity.evaluate.stages import Pieces, pieces
 from parity.layout.layout import Layout
 from parity.timing.collective import all_gather, send
 from parity.timing.software import Software
@@ -64,7 +64,7 @@ class Step:
 
 def training_step(
     arch: Architecture,
-    job: Job,
+    job: TrainingJob,
     layout: Layout,
     machine: Machine,
     software: Software,
@@ -118,10 +118,14 @@ def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str,
     """Seconds of one microbatch in one layer, forward, backward and again, by kind."""
     forward, backward = layer.forward, layer.backward
     full, selective = layout.recompute == 2, (layout.recompute == 1) & (layer.score_bytes > 0)
-    again = np.where(full, forward.total_s, np.where(selective, layer.attention_forward.total_s, 0.0))
+    again = np.where(
+        full, forward.total_s, np.where(selective, layer.attention_forward.total_s, 0.0)
+    )
     passes = np.where(full, 3.0, 2.0)
     # Keys and values travel once forward and twice backward, behind attention's own work.
-    behind = software.cp_overlap * (layer.attention_forward.total_s + layer.attention_backward.total_s)
+    behind = software.cp_overlap * (
+        layer.attention_forward.total_s + layer.attention_backward.total_s
+    )
     return {
         "compute_s": forward.compute_s + backward.compute_s,
         "memory_s": forward.memory_s + backward.memory_s,

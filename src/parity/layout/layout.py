@@ -98,7 +98,9 @@ def describe(layout: Layout, i: int = 0) -> str:
 
 def to_dict(layout: Layout, i: int = 0) -> dict[str, int | str | bool]:
     """Layout `i` as plain values."""
-    out: dict[str, int | str | bool] = {f.name: int(getattr(layout, f.name)[i]) for f in fields(layout)}
+    out: dict[str, int | str | bool] = {
+        f.name: int(getattr(layout, f.name)[i]) for f in fields(layout)
+    }
     out["recompute"] = RECOMPUTE[layout.recompute[i]]
     out["sequence_parallel"] = bool(layout.sequence_parallel[i])
     return out

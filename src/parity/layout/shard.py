@@ -12,9 +12,9 @@ import numpy as np
 
 from parity.catalogue.machine import Number
 from parity.layout.layout import Layout
-from parity.workload.flop import attention_keys, decode_keys
+from parity.workload.activation import saved_bytes
+from parity.workload.flop import pairs
 from parity.workload.operator import Attention, Elementwise, Linear, Lookup, Operator, Recurrence
-
 
 #: A recurrent state is kept in 32 bits.
 STATE_BYTES = 4.0
@@ -108,9 +108,9 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
                 batch=np.full(len(layout), float(op.groups)),
             )
         case Attention():
-            heads = op.query_heads / np.minimum(layout.tp, op.query_heads)
-            kv_heads = op.key_value_heads / np.minimum(layout.tp, op.key_value_heads)
-            keys = attention_keys(op, seq_len)
+            heads = op.query_heads / head_ways(op, layout, op.query_heads)
+            kv_heads = op.key_value_heads / head_ways(op, layout, op.key_value_heads)
+            keys = pairs(op, seq_len, seq_len) / seq_len
             width = op.qk_head_dim + op.v_head_dim
             return AttentionWork(
                 flop=2.0 * width * heads * tokens * keys,
@@ -125,10 +125,14 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
                 elements=op.elements_per_token * tokens / layout.tp,
             )
         case Elementwise():
-            moved = (op.read_elements + op.written_elements) * elementwise_tokens(op, layout, tokens)
+            moved = (op.read_elements + op.written_elements) * elementwise_tokens(
+                op, layout, tokens
+            )
             return Stream(flop=moved, elements=moved)
         case Lookup():
-            return Stream(flop=0.0 * tokens, elements=2.0 * op.width * tokens * sequence_share(layout))
+            return Stream(
+                flop=0.0 * tokens, elements=2.0 * op.width * tokens * sequence_share(layout)
+            )
 
 
 def elementwise_tokens(op: Elementwise, layout: Layout, tokens: Number) -> Number:
@@ -140,35 +144,40 @@ def elementwise_tokens(op: Elementwise, layout: Layout, tokens: Number) -> Numbe
     return tokens / layout.tp
 
 
-def saved_elements(op: Operator, layout: Layout, tokens: Number) -> Number:
-    """16-bit elements one chip keeps for the backward pass of a microbatch.
+def head_ways(op: Attention, layout: Layout, heads: int) -> Number:
+    """Over how many chips `heads` heads are divided; beyond their number they are copied. [1]"""
+    return (
+        np.ones(len(layout)) if op.split == "none" else np.minimum(layout.tp, heads).astype(float)
+    )
 
-    Sums over a GPT layer to the 34·s·b·h bytes of [Korthikanti et al. 2022, arXiv 2205.05198,
-    eq. 1 without its attention term], divided as its eq. 2 and 4 say.
+
+def saved_bytes_per_chip(op: Operator, layout: Layout, tokens: Number) -> Number:
+    """Bytes one chip keeps for the backward pass of a microbatch. [byte]
+
+    What a layer keeps is divided as its operators are, and what they take whole along the
+    sequence [Korthikanti et al. 2022, arXiv 2205.05198, eq. 2 and 4].
     """
+    return saved_bytes(op) * tokens * kept_share(op, layout)
+
+
+def kept_share(op: Operator, layout: Layout) -> Number:
+    """Part of what `op` keeps of the tokens of a tensor-parallel group that one chip keeps. [1]"""
     match op:
-        case Linear(saves_input=False):
-            return np.zeros(len(layout))
         case Linear(experts=e) if e > 1:
-            divided = layout.expert_tp if op.split == "row" else 1.0
-            return op.inputs * expert_tokens(op, layout, tokens) / divided
-        case Linear(split="row"):
-            return op.inputs * tokens / layout.tp
-        case Linear():
-            return op.inputs * tokens * sequence_share(layout)
+            spread = np.where(layout.ep > 1, 1.0 / layout.tp, 1.0)
+            return spread / np.where(op.split == "row", layout.expert_tp, 1.0)
+        case Elementwise(active=a) if a > 1:
+            return np.where(layout.ep > 1, 1.0 / layout.tp, 1.0) / layout.expert_tp
         case Attention():
-            kv = op.key_value_heads * (op.qk_head_dim + op.v_head_dim)
-            return tokens * (
-                op.query_heads * op.qk_head_dim / np.minimum(layout.tp, op.query_heads)
-                + kv / np.minimum(layout.tp, op.key_value_heads)
-            )
-        case Recurrence():
-            return op.saved_elements * tokens / layout.tp
-        case Elementwise():
-            kept = op.saved_elements + op.saved_mask_elements / 2
-            return kept * elementwise_tokens(op, layout, tokens)
-        case Lookup():
-            return np.zeros(len(layout))
+            queries = op.query_heads * op.qk_head_dim * op.saves_query
+            cached = op.key_value_heads * (op.qk_head_dim + op.v_head_dim)
+            own = queries / head_ways(op, layout, op.query_heads)
+            own = own + cached / head_ways(op, layout, op.key_value_heads)
+            return own / max(queries + cached, 1)
+        case Linear(split="row") | Recurrence() | Elementwise(split="column" | "heads" | "vocab"):
+            return 1.0 / layout.tp
+        case _:
+            return sequence_share(layout)
 
 
 def parameters_per_chip(op: Operator, layout: Layout) -> Number:
@@ -181,7 +190,9 @@ def is_routed(op: Operator) -> bool:
     return isinstance(op, Linear) and op.experts > 1
 
 
-def shard_decode(op: Operator, layout: Layout, batch: Number, context: float, kv_bytes: float) -> Work:
+def shard_decode(
+    op: Operator, layout: Layout, batch: Number, context: float, kv_bytes: float
+) -> Work:
     """The work of `op` on one chip to make one more token for each of `batch` requests.
 
     context: tokens each request has cached. kv_bytes: of one cached element.
@@ -195,10 +206,10 @@ def shard_decode(op: Operator, layout: Layout, batch: Number, context: float, kv
             assert isinstance(whole, Gemm)
             return Gemm(m=whole.m * whole.batch / hit, n=whole.n, k=whole.k, batch=hit)
         case Attention():
-            heads = op.query_heads / np.minimum(layout.tp, op.query_heads)
-            keys = decode_keys(op, context)
+            heads = op.query_heads / head_ways(op, layout, op.query_heads)
+            keys = pairs(op, 1, context)
             width = (op.decode_qk_dim or op.qk_head_dim) + (op.decode_v_dim or op.v_head_dim)
-            cached = op.cache_elements / np.minimum(layout.tp, op.cache_shards)
+            cached = op.cache_elements / head_ways(op, layout, op.cache_shards)
             return AttentionWork(
                 flop=2.0 * width * heads * batch * keys,
                 elements=batch * (keys * cached * kv_bytes / 2.0 + heads * width),

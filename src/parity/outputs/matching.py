@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from parity.evaluate.stages import Job
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
@@ -13,6 +12,7 @@ from parity.search.match import Row
 from parity.search.serve import Replica, ServingJob
 from parity.search.train import TrainingPlan
 from parity.units import render, significant
+from parity.workload.training import TrainingJob
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,7 @@ class MatchQuestion:
     model: str
     have: str
     target: float  # seconds of a step, or requests/s
-    tokens: int
-    training: Job | None
+    training: TrainingJob | None
     serving: ServingJob | None
 
 
@@ -44,7 +43,13 @@ def match_answer(
         "findings": findings,
     }
     reached = [row for row in rows if row.count is not None]
-    code = 0 if reached else TARGET_MISSED if any(row.bound_by == "P104" for row in rows) else NOT_FEASIBLE
+    code = (
+        0
+        if reached
+        else TARGET_MISSED
+        if any(row.bound_by == "P104" for row in rows)
+        else NOT_FEASIBLE
+    )
     document = Document(
         sentence=_sentence(question, rows),
         parts=(_given(question, have), _table(question, rows), *_walls(rows)),
@@ -81,10 +86,10 @@ def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
         job = question.training
         return {
             "step_time_s": question.target,
-            "tokens_per_s": job.global_batch * job.seq_len / question.target,
+            "tokens_per_s": job.global_batch_tokens / question.target,
             "seq_len": job.seq_len,
-            "global_batch_sequences": job.global_batch,
-            "tokens": question.tokens,
+            "global_batch_sequences": job.global_batch_sequences,
+            "tokens": job.tokens,
         }
     assert question.serving is not None
     serving = question.serving
@@ -117,18 +122,21 @@ def _sentence(question: MatchQuestion, rows: list[Row]) -> str:
 def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fields:
     if question.training:
         job = question.training
-        rate = job.global_batch * job.seq_len / question.target
+        rate = job.global_batch_tokens / question.target
         rows = [
-            ("target", f"a step of {render(question.target, 's')}: {job.global_batch:,} sequences of "
+            ("target", f"a step of {render(question.target, 's')}: {job.global_batch_sequences:,} sequences of "
                        f"{job.seq_len:,} tokens, {render(rate, '1')} tokens/s"),
         ]  # fmt: skip
-        if question.tokens:
-            days = question.tokens / rate / 86400
-            rows.append(("run", f"{render(question.tokens, '1')} tokens in {significant(days)} days"))
+        days = job.steps * question.target / 86400
+        rows.append(("run", f"{render(job.tokens, '1')} tokens in {significant(days)} days"))
     else:
         assert question.serving is not None
         serving = question.serving
-        limit = "saturated" if serving.tpot_s == float("inf") else f"TPOT ≤ {render(serving.tpot_s, 's')}"
+        limit = (
+            "saturated"
+            if serving.tpot_s == float("inf")
+            else f"TPOT ≤ {render(serving.tpot_s, 's')}"
+        )
         rows = [
             ("target", f"{significant(question.target)} requests/s of {serving.input_tokens:,} + "
                        f"{serving.output_tokens:,} tokens, {limit}: "
@@ -154,7 +162,15 @@ def _table(question: MatchQuestion, rows: list[Row]) -> Table:
         power = f"{row.power_ratio:.2f}" if row.power_ratio else ""
         layout = row.layout or ""
         cells.append(
-            (row.chip.id, f"{row.count:,}", f"{row.low:,}–{row.high:,}", ratio, power, row.bound_by, layout)
+            (
+                row.chip.id,
+                f"{row.count:,}",
+                f"{row.low:,}–{row.high:,}",
+                ratio,
+                power,
+                row.bound_by,
+                layout,
+            )
         )
     columns = ("chip", "need", "range", "per chip", "power", "bound by", "layout")
     return Table(columns, tuple(cells), "lrrrrll")

@@ -23,7 +23,6 @@ SECONDS_A_DAY = 86400.0
 
 def plan_answer(
     arch: Architecture,
-    tokens: int,
     plans: tuple[TrainingPlan, ...],
     wall: Wall | None,
     findings: tuple[Finding, ...],
@@ -36,21 +35,27 @@ def plan_answer(
         findings = (Finding(code="P104", severity="error", message=wall.reason + "."), *findings)
     if not shown:
         reason = wall.reason if wall else "no layout"
-        document = Document(sentence=f"No number of these chips does it: {reason}.", findings=findings)
+        document = Document(
+            sentence=f"No number of these chips does it: {reason}.", findings=findings
+        )
         content = {"answer": None, "findings": findings}
-        return Answer(command="plan train", content=content, document=document, exit_code=NOT_FEASIBLE)
+        return Answer(
+            command="plan train", content=content, document=document, exit_code=NOT_FEASIBLE
+        )
     best = shown[0]
     content = {
-        "answer": answer_fields(arch, tokens, best, of_chips=days_asked),
-        "runners_up": [answer_fields(arch, tokens, p, of_chips=False) for p in shown[1:]],
+        "answer": answer_fields(arch, best, of_chips=days_asked),
+        "runners_up": [answer_fields(arch, p, of_chips=False) for p in shown[1:]],
         "findings": findings,
     }
     document = Document(
-        sentence=sentence(arch, tokens, best, days_asked=days_asked, wall=wall),
-        parts=(summary(arch, tokens, best), spent(best), filled(best), *others(tokens, shown)),
+        sentence=sentence(arch, best, days_asked=days_asked, wall=wall),
+        parts=(summary(arch, best), spent(best), filled(best), *others(shown)),
         findings=findings,
         sources=(best_basis(best),),
-        next=(f"parity match {arch.name} --have {best.chips}x{best.machine.chip.id} --want all --train",),
+        next=(
+            f"parity match {arch.name} --have {best.chips}x{best.machine.chip.id} --want all --train",
+        ),
     )
     return Answer(
         command="plan train",
@@ -61,9 +66,9 @@ def plan_answer(
     )
 
 
-def run_days(tokens: int, plan: TrainingPlan, step_s: float) -> float:
-    """Days of a run of `tokens` at `step_s` a step, without interruptions."""
-    return tokens / (plan.job.global_batch * plan.job.seq_len) * step_s / SECONDS_A_DAY
+def run_days(plan: TrainingPlan, step_s: float) -> float:
+    """Days of the whole run at `step_s` a step, without interruptions."""
+    return plan.job.steps * step_s / SECONDS_A_DAY
 
 
 def first(value: Number) -> float:
@@ -71,11 +76,9 @@ def first(value: Number) -> float:
     return float(np.ravel(value)[0])
 
 
-def answer_fields(
-    arch: Architecture, tokens: int, plan: TrainingPlan, *, of_chips: bool
-) -> dict[str, object]:
+def answer_fields(arch: Architecture, plan: TrainingPlan, *, of_chips: bool) -> dict[str, object]:
     """The plan as plain numbers, SI units; `range` is of the chips where they are the answer."""
-    days = run_days(tokens, plan, plan.time_s)
+    days = run_days(plan, plan.time_s)
     power = plan.power_w
     memory = {f.name: first(getattr(plan.step.memory, f.name)) for f in fields(Memory)}
     return {
@@ -95,17 +98,20 @@ def answer_fields(
             "total_bytes": first(plan.step.memory.total_bytes),
             "capacity_bytes": float(np.mean(plan.machine.memory_bytes)),
         },
-        "breakdown_s": {f.name.removesuffix("_s"): first(getattr(plan.step.breakdown, f.name)) for f in fields(Breakdown)},
+        "breakdown_s": {
+            f.name.removesuffix("_s"): first(getattr(plan.step.breakdown, f.name))
+            for f in fields(Breakdown)
+        },
         "power_w": power,
         "energy_kwh": None if power is None else power * days * 24 / 1000,
-        "range": chip_range(plan) if of_chips else day_range(tokens, plan),
+        "range": chip_range(plan) if of_chips else day_range(plan),
         "step_time_range_s": {"low": plan.low_s, "high": plan.high_s},
     }
 
 
-def day_range(tokens: int, plan: TrainingPlan) -> dict[str, float | str]:
+def day_range(plan: TrainingPlan) -> dict[str, float | str]:
     """P10 and P90 of the days."""
-    return {"of": "days", "low": run_days(tokens, plan, plan.low_s), "high": run_days(tokens, plan, plan.high_s)}
+    return {"of": "days", "low": run_days(plan, plan.low_s), "high": run_days(plan, plan.high_s)}
 
 
 def chip_range(plan: TrainingPlan) -> dict[str, float | str]:
@@ -115,26 +121,24 @@ def chip_range(plan: TrainingPlan) -> dict[str, float | str]:
     return {"of": "chips", "low": int(min(low, plan.chips)), "high": int(max(high, plan.chips))}
 
 
-def sentence(
-    arch: Architecture, tokens: int, plan: TrainingPlan, *, days_asked: bool, wall: Wall | None
-) -> str:
+def sentence(arch: Architecture, plan: TrainingPlan, *, days_asked: bool, wall: Wall | None) -> str:
     """The answer in one sentence: number, range, what limits it."""
-    days, span = run_days(tokens, plan, plan.time_s), day_range(tokens, plan)
+    days, span = run_days(plan, plan.time_s), day_range(plan)
     name, mfu = plan.machine.chip.name, plan.mfu(arch)
     limit = largest_share(plan)
     if wall is not None:
         return (
-            f"No number of {name} trains {arch.name} on {render(tokens, '1')} tokens in that time: "
+            f"No number of {name} trains {arch.name} on {render(plan.job.tokens, '1')} tokens in that time: "
             f"{plan.chips:,} are the fastest, {significant(days)} days; {wall.reason.split(':')[0]}."
         )
     if days_asked:
         chips = chip_range(plan)
         return (
             f"{plan.chips:,} x {name} ({chips['low']:,}–{chips['high']:,}) train {arch.name} on "
-            f"{render(tokens, '1')} tokens in {significant(days)} days at {100 * mfu:.0f} % MFU; {limit}."
+            f"{render(plan.job.tokens, '1')} tokens in {significant(days)} days at {100 * mfu:.0f} % MFU; {limit}."
         )
     return (
-        f"{plan.chips:,} x {name} train {arch.name} on {render(tokens, '1')} tokens in "
+        f"{plan.chips:,} x {name} train {arch.name} on {render(plan.job.tokens, '1')} tokens in "
         f"{significant(days)} days ({significant(float(span['low']))}–{significant(float(span['high']))}) "
         f"at {100 * mfu:.0f} % MFU; {limit}."
     )
@@ -142,20 +146,22 @@ def sentence(
 
 def largest_share(plan: TrainingPlan) -> str:
     """`matrix products take 71 % of a step`."""
-    share = {f.name: first(getattr(plan.step.breakdown, f.name)) / plan.time_s for f in fields(Breakdown)}
+    share = {
+        f.name: first(getattr(plan.step.breakdown, f.name)) / plan.time_s for f in fields(Breakdown)
+    }
     top, second = sorted(share, key=lambda k: -share[k])[:2]
     return f"{WORDS[top]} take {100 * share[top]:.0f} % of a step, {WORDS[second]} {100 * share[second]:.0f} %"
 
 
-def summary(arch: Architecture, tokens: int, plan: TrainingPlan) -> Fields:
+def summary(arch: Architecture, plan: TrainingPlan) -> Fields:
     """Layout, speed, memory, energy: one line each."""
-    power, days = plan.power_w, run_days(tokens, plan, plan.time_s)
+    power, days = plan.power_w, run_days(plan, plan.time_s)
     per_chip = plan.tokens_per_s / plan.chips
     memory = first(plan.step.memory.total_bytes)
     rows = [
         ("layout", describe(plan.layout)),
         ("step", f"{render(plan.time_s, 's')} ({significant(plan.low_s)}–{significant(plan.high_s)} s), "
-                 f"{plan.job.global_batch:,} sequences of {plan.job.seq_len:,}, {plan.job.dtype}"),
+                 f"{plan.job.global_batch_sequences:,} sequences of {plan.job.seq_len:,}, {plan.job.dtype}"),
         ("speed", f"{significant(per_chip)} tokens/s/chip, {render(plan.tokens_per_s, '1')} tokens/s in all"),
         ("MFU", f"{100 * plan.mfu(arch):.1f} % of {render(first(plan.machine.peak_flop_per_s[plan.job.dtype]), 'FLOP/s')}"),
         ("memory", f"{render(memory, 'byte')} of {render(float(np.mean(plan.machine.memory_bytes)), 'byte')} on the fullest chip"),
@@ -188,12 +194,12 @@ def filled(plan: TrainingPlan) -> Bars:
     return Bars(rows=tuple(rows), title="memory")
 
 
-def others(tokens: int, plans: tuple[TrainingPlan, ...]) -> tuple[Table, ...]:
+def others(plans: tuple[TrainingPlan, ...]) -> tuple[Table, ...]:
     """Runner-up layouts."""
     if len(plans) < 2:
         return ()
     rows = tuple(
-        (describe(p.layout), render(p.time_s, "s"), significant(run_days(tokens, p, p.time_s)),
+        (describe(p.layout), render(p.time_s, "s"), significant(run_days(p, p.time_s)),
          f"+{100 * (p.time_s / plans[0].time_s - 1):.1f} %", render(first(p.step.memory.total_bytes), "byte"))
         for p in plans[1:]
     )  # fmt: skip

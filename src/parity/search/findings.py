@@ -46,7 +46,11 @@ def choose_dtype(chip: Chip, dtype: str) -> tuple[str, tuple[Finding, ...]]:
     if dtype == "auto":
         for candidate in ("bf16", "fp16"):
             if candidate in native:
-                why = "" if candidate == "bf16" else f" ({chip.id} has no bf16; fp16 needs loss scaling)"
+                why = (
+                    ""
+                    if candidate == "bf16"
+                    else f" ({chip.id} has no bf16; fp16 needs loss scaling)"
+                )
                 return candidate, (note("P302", f"Computed in {candidate}{why}."),)
         raise _not_native(chip, "bf16", native)
     if dtype not in native:
@@ -94,7 +98,11 @@ def unmeasured(chip: Chip, dtype: str, basis: str) -> tuple[Finding, ...]:
     if "estimated" not in basis:
         return ()
     return (
-        note("P202", f"No published {dtype} kernel measurement of {chip.family} chips; {basis}.", "warning"),
+        note(
+            "P202",
+            f"No published {dtype} kernel measurement of {chip.family} chips; {basis}.",
+            "warning",
+        ),
     )
 
 

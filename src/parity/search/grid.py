@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from parity.catalogue.machine import Machine
-from parity.evaluate.stages import Job
 from parity.layout.layout import RECOMPUTE, Column, Layout
 from parity.layout.legal import illegal
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
 
 #: No published layout divides one matrix product over more chips.
 WIDEST_TP = 64
@@ -39,7 +39,9 @@ def replicas(global_batch: int) -> list[int]:
     return np.unique(-(-global_batch // m)).tolist()
 
 
-def axes(arch: Architecture, job: Job, machine: Machine, software: Software) -> dict[str, list[int]]:
+def axes(
+    arch: Architecture, job: TrainingJob, machine: Machine, software: Software
+) -> dict[str, list[int]]:
     """The values each axis takes for this model, job and machine, `dp` left out."""
     heads = max(arch.num_attention_heads, 1)
     widest = min(WIDEST_TP, machine.domain if len(machine.levels) else 1)
@@ -49,8 +51,10 @@ def axes(arch: Architecture, job: Job, machine: Machine, software: Software) -> 
         "tp": [t for t in divisors(heads, widest) if t == 1 or t % 2 == 0 or t <= widest],
         "cp": [c for c in powers_of_two(job.seq_len // 4096)],
         "pp": [p for p in range(1, min(layers, 128) + 1) if layers % p == 0 or _even(layers, p)],
-        "ep": [e for e in divisors(arch.num_experts, 512) if _smooth(e)] if arch.num_experts else [1],
-        "microbatch": powers_of_two(min(LARGEST_MICROBATCH, job.global_batch)),
+        "ep": [e for e in divisors(arch.num_experts, 512) if _smooth(e)]
+        if arch.num_experts
+        else [1],
+        "microbatch": powers_of_two(min(LARGEST_MICROBATCH, job.global_batch_sequences)),
         "interleave": list(range(1, MOST_VIRTUAL_STAGES + 1)),
         "zero": [0, 1, 3],
         "recompute": [RECOMPUTE.index(r) for r in recompute],
@@ -84,7 +88,7 @@ def keep(columns: dict[str, Column], mask: Column) -> dict[str, Column]:
 
 def layouts(
     arch: Architecture,
-    job: Job,
+    job: TrainingJob,
     machine: Machine,
     software: Software,
     *,
@@ -106,12 +110,18 @@ def layouts(
         cols = keep(cols, (inner <= chips) & (chips % np.minimum(inner, chips + 1) == 0))
         cols["dp"] = chips // (cols["tp"] * cols["cp"] * cols["pp"])
     else:
-        cols = cross(cols, "dp", dp if dp is not None else divisors(job.global_batch, job.global_batch))
+        cols = cross(
+            cols,
+            "dp",
+            dp
+            if dp is not None
+            else divisors(job.global_batch_sequences, job.global_batch_sequences),
+        )
         count = cols["tp"] * cols["cp"] * cols["pp"] * cols["dp"]
         cols = keep(cols, (count >= least) & (count <= most))
-    cols = keep(cols, cols["dp"] <= job.global_batch)
+    cols = keep(cols, cols["dp"] <= job.global_batch_sequences)
     cols = cross(cols, "microbatch", a["microbatch"])
-    cols = keep(cols, cols["dp"] * cols["microbatch"] <= job.global_batch)
+    cols = keep(cols, cols["dp"] * cols["microbatch"] <= job.global_batch_sequences)
     if len(a["ep"]) > 1:
         cols = cross(cols, "ep", a["ep"])
         cols = keep(cols, cols["tp"] * cols["cp"] * cols["dp"] % cols["ep"] == 0)
@@ -127,4 +137,4 @@ def layouts(
     cols = keep(cols, (cols["zero"] < 3) | (cols["pp"] == 1))
     cols = cross(cols, "recompute", a["recompute"])
     layout = Layout(**cols, sequence_parallel=np.ones_like(cols["tp"]))
-    return layout.take(illegal(arch, layout, job.seq_len, job.global_batch) == 0)
+    return layout.take(illegal(arch, layout, job.seq_len, job.global_batch_sequences) == 0)

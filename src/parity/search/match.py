@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
-from parity.catalogue.machine import Machine, Number, machine
+from parity.catalogue.machine import Machine, Number
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
-from parity.evaluate.stages import Job
 from parity.layout.layout import describe, to_dict
 from parity.record import Finding
 from parity.search.findings import choose_dtype, unmeasured, weak_figures
@@ -28,6 +27,7 @@ from parity.search.train import (
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def refused(chip: Chip, error: Infeasible | MissingFact) -> Row:
 
 def match_training(
     arch: Architecture,
-    job: Job,
+    job: TrainingJob,
     time_s: float,
     have: TrainingPlan | None,
     wanted: tuple[Machine, ...],
@@ -74,10 +74,12 @@ def match_training(
     for target in wanted:
         try:
             own, chosen = choose_dtype(target.chip, dtype)
-            this = replace(job, dtype=own)
+            this = msgspec.structs.replace(job, dtype=own)
             found = fewest_chips(arch, this, target, software, time_s)
             findings = (*chosen, *_quality(target, own))
-            rows.append(_training_row(arch, found, target, software, reference, reference_power, findings))
+            rows.append(
+                _training_row(arch, found, target, software, reference, reference_power, findings)
+            )
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
     return rows
@@ -110,7 +112,9 @@ def _training_row(
         fastest = found.fastest
         text = describe(fastest.layout) if fastest else ""
         columns = to_dict(fastest.layout) if fastest else {}
-        return Row(target.chip, None, None, None, found.reason, "P104", text, columns, None, {}, findings)
+        return Row(
+            target.chip, None, None, None, found.reason, "P104", text, columns, None, {}, findings
+        )
     relative = _relative_times(arch, found, software) / reference
     low, high = count_range(found.chips, relative, target)
     power = found.power_w
@@ -187,15 +191,21 @@ def match_serving(
                 bound_by=_serving_bound(found, job),
                 layout=f"{replicas:,} × TP{found.layout.tp[0]}"
                 + (f" PP{found.layout.pp[0]}" if found.layout.pp[0] > 1 else ""),
-                layout_fields={"tp": int(found.layout.tp[0]), "pp": int(found.layout.pp[0]),
-                               "replicas": replicas, "batch": found.batch},
+                layout_fields={
+                    "tp": int(found.layout.tp[0]),
+                    "pp": int(found.layout.pp[0]),
+                    "replicas": replicas,
+                    "batch": found.batch,
+                },
                 power_ratio=power / reference_power if power and reference_power else None,
                 detail={
                     "tpot_s": float(found.steady.tpot_s[0]),
                     "ttft_s": float(found.steady.ttft_s[0]),
                     "prefill_s": float(found.steady.prefill.total_s[0]),
                     "decode_s": float(found.steady.decode.total_s[0]),
-                    "output_tokens_per_s_per_chip": found.requests_per_s * job.output_tokens / found.chips,
+                    "output_tokens_per_s_per_chip": found.requests_per_s
+                    * job.output_tokens
+                    / found.chips,
                 },
                 findings=(*chosen, *_quality(target, own)),
             )
@@ -223,7 +233,3 @@ def _serving_bound(found: Replica, job: ServingJob) -> str:
         "launches": float(np.max(phase.cost.launch_s)),
     }
     return f"{name} {max(parts, key=lambda k: parts[k])}"
-
-
-Builder = Callable[[Chip], Machine]
-__all__ = ["Builder", "Row", "machine", "match_serving", "match_training"]

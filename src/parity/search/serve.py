@@ -103,7 +103,15 @@ def _steady(
 ) -> Steady:  # fmt: skip
     rate = rates(target, job.dtype, draw)
     return steady_state(
-        arch, layout, batch, job.input_tokens, job.output_tokens, target, rate, software, job.kv_dtype
+        arch,
+        layout,
+        batch,
+        job.input_tokens,
+        job.output_tokens,
+        target,
+        rate,
+        software,
+        job.kv_dtype,
     )
 
 

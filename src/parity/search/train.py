@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from parity.catalogue.machine import Draw, Machine, Number, central, machine
+from parity.catalogue.machine import Draw, Machine, Number, machine
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
-from parity.evaluate.stages import Job
 from parity.evaluate.training import Breakdown, Step, training_step
-from parity.evaluate.memory import Memory
 from parity.layout.layout import Layout, concatenate
 from parity.record import Finding
 from parity.search.findings import note, unmeasured, weak_figures
@@ -22,8 +19,9 @@ from parity.search.grid import layouts, replicas
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
 from parity.units import render
-from parity.workload.flop import training_flop_per_token
+from parity.workload.flop import flop_per_token
 from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
 
 #: Layouts evaluated at once: the temporaries of one chunk stay in the processor's cache.
 CHUNK = 16_384
@@ -47,7 +45,7 @@ class TrainingPlan:
 
     machine: Machine
     layout: Layout  # a single row
-    job: Job
+    job: TrainingJob
     step: Step  # a single row
     chips: int
     low_s: float
@@ -61,11 +59,11 @@ class TrainingPlan:
     @property
     def tokens_per_s(self) -> float:
         """Tokens of all chips."""
-        return self.job.global_batch * self.job.seq_len / self.time_s
+        return self.job.global_batch_tokens / self.time_s
 
     def mfu(self, arch: Architecture) -> float:
         """Model FLOPs of a step (causal attention counted once) over what the chips could do."""
-        work = training_flop_per_token(arch, self.job.seq_len) * self.tokens_per_s
+        work = flop_per_token(arch, self.job.seq_len, "training") * self.tokens_per_s
         return float(work / (self.chips * np.mean(self.machine.peak_flop_per_s[self.job.dtype])))
 
     @property
@@ -77,7 +75,7 @@ class TrainingPlan:
 
 
 def evaluate(
-    arch: Architecture, job: Job, layout: Layout, target: Machine, software: Software
+    arch: Architecture, job: TrainingJob, layout: Layout, target: Machine, software: Software
 ) -> Candidates:
     """Evaluate every row in chunks and keep those that fit."""
     kept: list[Layout] = []
@@ -97,7 +95,7 @@ def evaluate(
 
 
 def plan(
-    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout
+    arch: Architecture, job: TrainingJob, target: Machine, software: Software, layout: Layout
 ) -> TrainingPlan:
     """The plan of one layout row, with the range of its step time."""
     step = training_step(arch, job, layout, target, software)
@@ -106,16 +104,23 @@ def plan(
 
 
 def sampled_times(
-    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout, draw: Draw
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    layout: Layout,
+    draw: Draw,
 ) -> Number:
     """Step times of one layout row over the ranges of all figures, shape (samples,)."""
     uncertain = machine(target.chip, target.cluster_id, draw)
     step = training_step(arch, job, layout, uncertain, software, draw)
-    return np.broadcast_to(step.time_s, (np.shape(step.time_s)[0] if np.ndim(step.time_s) > 1 else 1, 1))[:, 0]
+    return np.broadcast_to(
+        step.time_s, (np.shape(step.time_s)[0] if np.ndim(step.time_s) > 1 else 1, 1)
+    )[:, 0]
 
 
 def step_range(
-    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout
+    arch: Architecture, job: TrainingJob, target: Machine, software: Software, layout: Layout
 ) -> tuple[float, float]:
     """P10 and P90 of the step time over specification and efficiency ranges. [s]"""
     times = sampled_times(arch, job, target, software, layout, Sampler())
@@ -123,7 +128,12 @@ def step_range(
 
 
 def best_plans(
-    arch: Architecture, job: Job, target: Machine, software: Software, chips: int, top: int = 4
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    chips: int,
+    top: int = 4,
 ) -> list[TrainingPlan]:
     """The fastest layouts of exactly `chips` chips, best first, no two alike in their degrees.
 
@@ -166,11 +176,18 @@ def _no_layout(target: Machine, chips: int) -> Infeasible:
 
 
 def _too_large(
-    arch: Architecture, job: Job, target: Machine, software: Software, chips: int, leanest: float
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    chips: int,
+    leanest: float,
 ) -> Infeasible:
     capacity = float(np.mean(target.memory_bytes))
     enough = smallest_that_fits(arch, job, target, software, chips)
-    fix = f"{enough:,}x{target.chip.id}" if enough else "a chip with more memory, or a smaller model"
+    fix = (
+        f"{enough:,}x{target.chip.id}" if enough else "a chip with more memory, or a smaller model"
+    )
     finding = note(
         "P102",
         f"{arch.name} does not fit on {chips:,} {target.chip.id}: the leanest layout needs "
@@ -182,7 +199,7 @@ def _too_large(
 
 
 def smallest_that_fits(
-    arch: Architecture, job: Job, target: Machine, software: Software, above: int
+    arch: Architecture, job: TrainingJob, target: Machine, software: Software, above: int
 ) -> int | None:
     """The least count, doubling from `above`, whose leanest layout fits; None up to 64 times."""
     for factor in (2, 4, 8, 16, 32, 64):
@@ -201,7 +218,7 @@ class Wall:
 
 
 def fewest_chips(
-    arch: Architecture, job: Job, target: Machine, software: Software, time_s: float
+    arch: Architecture, job: TrainingJob, target: Machine, software: Software, time_s: float
 ) -> TrainingPlan | Wall:
     """The smallest count whose best layout makes a step in `time_s`, or the wall before it.
 
@@ -213,12 +230,20 @@ def fewest_chips(
     if ideal > MOST_CHIPS:
         return Wall(None, f"needs more than {MOST_CHIPS:,} chips even at the physical peak")
     least = max(1.0, ideal)
-    coarse = evaluate(arch, job, _counts(arch, job, target, software, least, 40 * ideal + 4096), target, software)
+    coarse = evaluate(
+        arch, job, _counts(arch, job, target, software, least, 40 * ideal + 4096), target, software
+    )
     hit = _cheapest(coarse, target, time_s)
     if hit is None:
         return _wall(arch, job, target, software, coarse, time_s)
     fine_space = layouts(
-        arch, job, target, software, least=max(least, 0.5 * hit[1]), most=hit[1], dp=replicas(job.global_batch)
+        arch,
+        job,
+        target,
+        software,
+        least=max(least, 0.5 * hit[1]),
+        most=hit[1],
+        dp=replicas(job.global_batch_sequences),
     )
     fine = evaluate(arch, job, fine_space, target, software)
     better = _cheapest(fine, target, time_s)
@@ -230,19 +255,27 @@ def fewest_chips(
 
 def _with_count(found: TrainingPlan, count: int) -> TrainingPlan:
     return TrainingPlan(
-        **{f.name: count if f.name == "chips" else getattr(found, f.name) for f in fields(TrainingPlan)}
+        **{
+            f.name: count if f.name == "chips" else getattr(found, f.name)
+            for f in fields(TrainingPlan)
+        }
     )
 
 
 def _counts(
-    arch: Architecture, job: Job, target: Machine, software: Software, least: float, most: float
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    least: float,
+    most: float,
 ) -> Layout:
     return layouts(arch, job, target, software, least=least, most=min(most, MOST_CHIPS))
 
 
-def _roofline_chips(arch: Architecture, job: Job, target: Machine, time_s: float) -> float:
+def _roofline_chips(arch: Architecture, job: TrainingJob, target: Machine, time_s: float) -> float:
     """Chips that make the step at their peak rate: no count below can do it."""
-    work = training_flop_per_token(arch, job.seq_len) * job.seq_len * job.global_batch
+    work = flop_per_token(arch, job.seq_len, "training") * job.global_batch_tokens
     return float(work / (np.mean(target.peak_flop_per_s[job.dtype]) * time_s))
 
 
@@ -265,7 +298,7 @@ def _cheapest(found: Candidates, target: Machine, time_s: float) -> tuple[int, i
 
 def _wall(
     arch: Architecture,
-    job: Job,
+    job: TrainingJob,
     target: Machine,
     software: Software,
     found: Candidates,
@@ -280,9 +313,9 @@ def _wall(
     parts = fastest.step.breakdown
     share = {f.name: float(getattr(parts, f.name)[0]) for f in fields(Breakdown)}
     largest = max(share, key=lambda k: share[k])
-    used_up = row.dp[0] * row.microbatch[0] * 2 > job.global_batch
+    used_up = row.dp[0] * row.microbatch[0] * 2 > job.global_batch_sequences
     cause = (
-        f"the global batch of {job.global_batch:,} sequences is used up"
+        f"the global batch of {job.global_batch_sequences:,} sequences is used up"
         if used_up
         else f"{WORDS[largest]} sets a floor"
     )
@@ -303,7 +336,9 @@ WORDS = {
 }  # fmt: skip
 
 
-def plan_findings(arch: Architecture, chip: Chip, job: Job, target: Machine) -> tuple[Finding, ...]:
+def plan_findings(
+    arch: Architecture, chip: Chip, job: TrainingJob, target: Machine
+) -> tuple[Finding, ...]:
     """Findings about what the answer rests on: the model's reading, weak figures, priors."""
     basis = rates(target, job.dtype).basis
     return (*arch.findings, *weak_figures(chip, job.dtype), *unmeasured(chip, job.dtype, basis))
@@ -329,7 +364,7 @@ NUDGED = {
 
 
 def what_binds(
-    arch: Architecture, job: Job, target: Machine, software: Software, layout: Layout
+    arch: Architecture, job: TrainingJob, target: Machine, software: Software, layout: Layout
 ) -> Bound:
     """Nudge each hardware figure by 10 % in one broadcast, at a fixed layout."""
 
@@ -344,6 +379,3 @@ def what_binds(
     step = training_step(arch, job, layout, nudged, software)
     time = np.broadcast_to(step.time_s, (len(NUDGED) + 1, 1))[:, 0]
     return Bound({name: float(time[0] / time[i + 1] - 1) for i, name in enumerate(NUDGED)})
-
-
-__all__ = ["Memory", "Sequence"]

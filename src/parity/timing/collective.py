@@ -78,9 +78,7 @@ def usable_bandwidth(level: Level, count: Number) -> Number:
     return full
 
 
-def _hop(protocol: Protocol, level: Level) -> Number:
-    if level.hop_latency_s is not None:
-        return level.hop_latency_s
+def _hop(protocol: Protocol, level: Level) -> float:
     return protocol.near_hop_s if level.name in ("scale-up", "host") else protocol.far_hop_s
 
 
@@ -101,9 +99,7 @@ def _gather_cost(
     return slowest / protocol.bandwidth_share, ring, tree
 
 
-def _best(
-    message: Number, size: Number, stride: Number, machine: Machine, passes: float
-) -> Number:
+def _best(message: Number, size: Number, stride: Number, machine: Machine, passes: float) -> Number:
     counts = members(size, stride, machine.levels)
     options = []
     for protocol in PROTOCOLS:
