@@ -51,7 +51,7 @@ def bounded(text: str | float, unit: str, what: str) -> float:
 
     Raises `BadQuantity`.
     """
-    value = units.parse(text, unit, what)
+    value = float(f"{units.parse(text, unit, what):.15g}")  # 2.039 TB/s is 2039e9, not 2039e9 + ε
     least, most = LIMITS[unit]
     if not least <= value <= most:
         raise BadQuantity(
