@@ -119,11 +119,12 @@ def _bundled(name: str) -> Architecture:
 
 
 def _is_path(name: str) -> bool:
+    """Whether `name` is spelled like a path, or there is a configuration where it points."""
     if name.endswith(".json") or name.startswith(("/", "./", "../", "~", ".\\")):
-        return True
+        return "\0" not in name
     try:
-        return len(name) < 1000 and "\0" not in name and Path(name).exists()
-    except OSError:
+        return (Path(name) / "config.json").is_file()
+    except (OSError, ValueError):
         return False
 
 
