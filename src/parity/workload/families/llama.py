@@ -41,7 +41,7 @@ def windowed(config: Config) -> Reading:
     return dense(config, Grouped(), pattern)
 
 
-@family("qwen2", "qwen2_5_vl_text", "qwen2_vl_text", "mimo")
+@family("qwen2", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "mimo")
 def qwen2(config: Config) -> Reading:
     """Qwen2 and MiMo: queries, keys and values always have a bias, the output never."""
     return dense(config, Grouped(bias=True), qwen_windows(config))

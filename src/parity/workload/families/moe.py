@@ -83,7 +83,7 @@ def minimax_m2(config: Config) -> Reading:
     return moe(config, kind, experts, _all(config), ["moe"] * layers(config))
 
 
-@family("glm4_moe")
+@family("glm4_moe", "glm4v_moe_text")
 def glm4_moe(config: Config) -> Reading:
     """GLM-4.5: dense layers first, shared experts, biases on queries, keys and values."""
     normed = flag(config, "use_qk_norm", default=False)
