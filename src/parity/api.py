@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parity.catalogue.load import chips
 from parity.catalogue.machine import Machine, machine
 from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
+from parity.catalogue.table import where
 from parity.errors import UsageError
 from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
@@ -69,23 +71,19 @@ def plan_train(
         model, batch.chip, tokens, seq, gbs, dtype, software_generation
     )
     target = machine(batch.chip, cluster)
+    arch, job, era = question.arch, question.job, question.era
+    plans: tuple[training.TrainingPlan, ...] = ()
+    wall = None
     if days is not None:
-        step_s = _step_for_days(question, days)
-        found = training.fewest_chips(question.arch, question.job, target, question.era, step_s)
-        plans = () if isinstance(found, training.Wall) else (found,)
+        found = training.fewest_chips(arch, job, target, era, _step_for_days(question, days))
         wall = found if isinstance(found, training.Wall) else None
-    else:
-        if batch.count is None:
-            raise UsageError(
-                f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days."
-            )
-        most = max(1, min(int(top), 20))
-        plans = tuple(
-            training.best_plans(
-                question.arch, question.job, target, question.era, batch.count, most
-            )
+        plans = () if isinstance(found, training.Wall) else (found,)
+    elif batch.count is None:
+        raise UsageError(
+            f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days."
         )
-        wall = None
+    else:
+        plans = tuple(training.best_plans(arch, job, target, era, batch.count, _few(top)))
     findings = (*chosen, *training.plan_findings(question.arch, batch.chip, question.job, target))
     return plan_answer(question.arch, plans, wall, findings, days_asked=days is not None)
 
@@ -250,8 +248,15 @@ def _training_question(
     return findings, _TrainingQuestion(find_model(model), job, software(generation))
 
 
+def _few(top: int) -> int:
+    """Layouts to show, 1 to 20."""
+    if not 1 <= top <= 20:
+        raise UsageError(f"--top is {top}; 1 to 20 was expected.")
+    return top
+
+
 def _binary(quantity: Quantity) -> Quantity:
-    """Token lengths with a suffix are powers of two: `8k` is 8,192 and `16M` is 2,048 times that."""
+    """Token lengths with a suffix are powers of two: `8k` is 8,192, `16M` 2,048 times that."""
     text = str(quantity).strip()
     scale = {"k": 2**10, "K": 2**10, "m": 2**20, "M": 2**20}.get(text[-1:])
     return int(text[:-1]) * scale if scale and text[:-1].isdigit() else quantity
@@ -272,7 +277,8 @@ def _one(text: str | None, option: str, *, counted: bool = False) -> Batch:
     batches = parse_fleet(text or "")
     if len(batches) != 1:
         raise UsageError(
-            f"{option} names {len(batches)} kinds of chip; mixed fleets are not planned yet, name one."
+            f"{option} names {len(batches)} kinds of chip. Mixed fleets are not planned yet: "
+            "name one kind."
         )
     if counted and batches[0].count is None:
         raise UsageError(
@@ -282,12 +288,16 @@ def _one(text: str | None, option: str, *, counted: bool = False) -> Batch:
 
 
 def _many(text: str) -> tuple[Chip, ...]:
+    if text.strip() == "all":
+        return chips()
+    if "@" not in text and any(mark in text for mark in "<>="):
+        return where(text, chips())
     batches = parse_fleet(text)
     for batch in batches:
         if batch.count is not None:
             raise UsageError(
-                f"--want takes chips without a count, since the count is the answer: `{batch.chip.id}`, "
-                f"not `{batch.count}x{batch.chip.id}`."
+                "--want takes chips without a count, since the count is the answer: "
+                f"`{batch.chip.id}`, not `{batch.count}x{batch.chip.id}`."
             )
     return tuple(batch.chip for batch in batches)
 

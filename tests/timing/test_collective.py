@@ -27,7 +27,14 @@ COLLECTIVES = pytest.mark.parametrize(
 
 def test_members_multiply_to_the_group() -> None:
     machine = two_level(node=8)
-    for size, stride, inside in [(8, 1, 8), (8, 2, 4), (64, 1, 8), (64, 8, 1), (4, 4, 2), (2, 16, 1)]:
+    for size, stride, inside in [
+        (8, 1, 8),
+        (8, 2, 4),
+        (64, 1, 8),
+        (64, 8, 1),
+        (4, 4, 2),
+        (2, 16, 1),
+    ]:
         near, far = members(size, stride, machine.levels)
         assert float(near) == inside
         assert float(near * far) == size
@@ -48,7 +55,9 @@ def test_across_nodes_each_chip_carries_its_share_through_its_own_port() -> None
 
 def test_a_gather_is_half_an_all_reduce_at_size() -> None:
     machine = two_level()
-    assert all_gather(GB, 8, 1, machine) == pytest.approx(all_reduce(GB, 8, 1, machine) / 2, rel=0.02)
+    assert all_gather(GB, 8, 1, machine) == pytest.approx(
+        all_reduce(GB, 8, 1, machine) / 2, rel=0.02
+    )
 
 
 def test_a_pair_in_a_full_mesh_has_one_wire() -> None:
@@ -91,7 +100,9 @@ def test_alone_nothing_is_sent(collective, message, stride) -> None:
 def test_more_bandwidth_is_never_slower(collective, message, size, stride, factor) -> None:
     slow = two_level(near=100e9, far=10e9)
     fast = two_level(near=100e9 * factor, far=10e9 * factor)
-    assert collective(message, size, stride, fast) <= collective(message, size, stride, slow) * (1 + 1e-12)
+    assert collective(message, size, stride, fast) <= collective(message, size, stride, slow) * (
+        1 + 1e-12
+    )
 
 
 @COLLECTIVES

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeAlias
 
 from parity.catalogue.load import cluster as find_cluster
 from parity.catalogue.load import link as find_link
@@ -19,7 +16,8 @@ from parity.catalogue.schema import DTYPES, Chip, Cluster, Topology
 from parity.errors import MissingFact
 from parity.record import Fact
 
-Number: TypeAlias = float | NDArray[np.float64]
+#: A float or an array of floats. Equations broadcast, which no annotation can say.
+Number: TypeAlias = Any
 Draw: TypeAlias = Callable[[str, float, float, float], Number]
 Reader: TypeAlias = Callable[[str, Fact | None, str], Number]
 
@@ -61,9 +59,9 @@ class Machine:
     levels: tuple[Level, ...] = field(default=())
 
     @property
-    def domain(self) -> int:
-        """Chips of the innermost level, among which tensor parallelism is cheap."""
-        return self.levels[0].size
+    def closest(self) -> int:
+        """Chips one may divide a product over: a scale-up domain, or a node if that is larger."""
+        return max(self.node, self.levels[0].size if self.levels else 1)
 
 
 def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:

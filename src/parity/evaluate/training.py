@@ -23,6 +23,7 @@ from parity.layout.layout import Layout
 from parity.timing.collective import all_gather, send
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
 
 #: Bytes the optimizer moves for one parameter: gradient read, master weight and two moments read
 #: and written, weight written.

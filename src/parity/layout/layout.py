@@ -93,7 +93,8 @@ def describe(layout: Layout, i: int = 0) -> str:
     parts.append(f"mbs{layout.microbatch[i]}")
     if layout.zero[i] and layout.dp[i] * layout.cp[i] > 1:
         parts.append("FSDP" if layout.zero[i] == 3 else f"ZeRO-{layout.zero[i]}")
-    return " ".join(parts) + f", {RECOMPUTE[layout.recompute[i]]} recompute"
+    again = RECOMPUTE[layout.recompute[i]].replace("none", "no")
+    return " ".join(parts) + f", {again} recompute"
 
 
 def to_dict(layout: Layout, i: int = 0) -> dict[str, int | str | bool]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
 from parity.record import Finding
+from parity.search.findings import CODES
 from parity.search.match import Row
 from parity.search.serve import Replica, ServingJob
 from parity.search.train import TrainingPlan
 from parity.units import render, significant
 from parity.workload.training import TrainingJob
+
+#: With more rows than this, findings are summed up.
+FEW_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ def match_answer(
 ) -> Answer:
     """One row a wanted chip; exit 3 where no chip reaches the target."""
     findings = _findings(rows)
+    shown = findings if len(rows) <= FEW_ROWS else _condensed(findings)
     content = {
         "answer": {
             "question": question.kind,
@@ -53,7 +59,7 @@ def match_answer(
     document = Document(
         sentence=_sentence(question, rows),
         parts=(_given(question, have), _table(question, rows), *_walls(rows)),
-        findings=findings,
+        findings=shown,
         next=("parity chips " + " ".join(row.chip.id for row in rows[:3]) + " --compare",),
     )
     return Answer(command="match", content=content, document=document, exit_code=code, keep=True)
@@ -64,6 +70,15 @@ def _findings(rows: list[Row]) -> tuple[Finding, ...]:
     rank = {"error": 0, "warning": 1, "note": 2}
     once = {(f.code, f.message): f for row in rows for f in row.findings}
     return tuple(sorted(once.values(), key=lambda f: rank[f.severity]))
+
+
+def _condensed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """One finding a code, with how many chips it is about."""
+    codes = Counter(f.code for f in findings)
+    return tuple(
+        Finding(code, "note", f"{count} chips: {CODES[code][1]} --json lists them.")
+        for code, count in codes.items()
+    )
 
 
 def _row_fields(row: Row) -> dict[str, object]:
@@ -103,45 +118,42 @@ def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
 
 
 def _sentence(question: MatchQuestion, rows: list[Row]) -> str:
-    parts = []
-    for row in rows[:6]:
-        if row.count is None:
-            parts.append(f"no number of {row.chip.id}")
-        else:
-            parts.append(f"{row.count:,} {row.chip.id} ({row.low:,}–{row.high:,})")
-    if len(rows) > 6:
-        parts.append(f"and {len(rows) - 6} more below")
+    counts = [
+        f"{r.count:,} {r.chip.id} ({r.low:,}–{r.high:,})" for r in rows if r.count is not None
+    ]
+    never = [row.chip.id for row in rows if row.count is None]
+    named, missing = _listed(counts), _listed(never)
+    what = question.have or "The target"
     verb = "trains" if question.kind == "training" else "serves"
-    what = question.have or (
-        f"a {significant(question.target)} s step" if question.training
-        else f"{significant(question.target)} requests/s"
-    )  # fmt: skip
-    return f"{what} {verb} {question.model} like {', '.join(parts)}."
+    if not counts:
+        return f"No number of {missing} {verb} {question.model} like {what.lower()}."
+    end = f"; no number of {missing} does" if never else ""
+    return f"{what} {verb} {question.model} like {named}{end}."
+
+
+def _listed(items: list[str], most: int = 6) -> str:
+    """The first items, and how many more there are."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fields:
     if question.training:
         job = question.training
         rate = job.global_batch_tokens / question.target
-        rows = [
-            ("target", f"a step of {render(question.target, 's')}: {job.global_batch_sequences:,} sequences of "
-                       f"{job.seq_len:,} tokens, {render(rate, '1')} tokens/s"),
-        ]  # fmt: skip
+        step = f"a step of {render(question.target, 's')}"
+        batch = f"{job.global_batch_sequences:,} sequences of {job.seq_len:,} tokens"
+        rows = [("target", f"{step}: {batch}, {render(rate, '1')} tokens/s")]
         days = job.steps * question.target / 86400
         rows.append(("run", f"{render(job.tokens, '1')} tokens in {significant(days)} days"))
     else:
         assert question.serving is not None
         serving = question.serving
-        limit = (
-            "saturated"
-            if serving.tpot_s == float("inf")
-            else f"TPOT ≤ {render(serving.tpot_s, 's')}"
-        )
-        rows = [
-            ("target", f"{significant(question.target)} requests/s of {serving.input_tokens:,} + "
-                       f"{serving.output_tokens:,} tokens, {limit}: "
-                       f"{significant(question.target * serving.output_tokens)} output tokens/s"),
-        ]  # fmt: skip
+        saturated = serving.tpot_s == float("inf")
+        limit = "saturated" if saturated else f"TPOT ≤ {render(serving.tpot_s, 's')}"
+        size = f"{serving.input_tokens:,} + {serving.output_tokens:,} tokens"
+        out = f"{significant(question.target * serving.output_tokens)} output tokens/s"
+        rows = [("target", f"{significant(question.target)} requests/s of {size}, {limit}: {out}")]
     if isinstance(have, TrainingPlan):
         from parity.layout.layout import describe
 

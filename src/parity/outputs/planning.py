@@ -38,12 +38,12 @@ def plan_answer(
         document = Document(
             sentence=f"No number of these chips does it: {reason}.", findings=findings
         )
-        content = {"answer": None, "findings": findings}
+        nothing: dict[str, object] = {"answer": None, "findings": findings}
         return Answer(
-            command="plan train", content=content, document=document, exit_code=NOT_FEASIBLE
+            command="plan train", content=nothing, document=document, exit_code=NOT_FEASIBLE
         )
     best = shown[0]
-    content = {
+    content: dict[str, object] = {
         "answer": answer_fields(arch, best, of_chips=days_asked),
         "runners_up": [answer_fields(arch, p, of_chips=False) for p in shown[1:]],
         "findings": findings,
@@ -53,9 +53,7 @@ def plan_answer(
         parts=(summary(arch, best), spent(best), filled(best), *others(shown)),
         findings=findings,
         sources=(best_basis(best),),
-        next=(
-            f"parity match {arch.name} --have {best.chips}x{best.machine.chip.id} --want all --train",
-        ),
+        next=(f"parity match {arch.name} --have {count_of(best)} --want all --train",),
     )
     return Answer(
         command="plan train",
@@ -64,6 +62,11 @@ def plan_answer(
         exit_code=TARGET_MISSED if wall is not None else 0,
         keep=True,
     )
+
+
+def count_of(plan: TrainingPlan) -> str:
+    """`1024xh100-sxm`."""
+    return f"{plan.chips}x{plan.machine.chip.id}"
 
 
 def run_days(plan: TrainingPlan, step_s: float) -> float:
@@ -123,52 +126,53 @@ def chip_range(plan: TrainingPlan) -> dict[str, float | str]:
 
 def sentence(arch: Architecture, plan: TrainingPlan, *, days_asked: bool, wall: Wall | None) -> str:
     """The answer in one sentence: number, range, what limits it."""
-    days, span = run_days(plan, plan.time_s), day_range(plan)
-    name, mfu = plan.machine.chip.name, plan.mfu(arch)
-    limit = largest_share(plan)
+    days, span = significant(run_days(plan, plan.time_s)), day_range(plan)
+    name, run = plan.machine.chip.name, f"{arch.name} on {render(plan.job.tokens, '1')} tokens"
+    end = f"at {100 * plan.mfu(arch):.0f} % MFU; {largest_shares(plan)}."
     if wall is not None:
+        cause = wall.reason.split(":")[0]
         return (
-            f"No number of {name} trains {arch.name} on {render(plan.job.tokens, '1')} tokens in that time: "
-            f"{plan.chips:,} are the fastest, {significant(days)} days; {wall.reason.split(':')[0]}."
+            f"No number of {name} trains {run} in that time: {plan.chips:,} are the fastest, "
+            f"{days} days; {cause}."
         )
     if days_asked:
         chips = chip_range(plan)
-        return (
-            f"{plan.chips:,} x {name} ({chips['low']:,}–{chips['high']:,}) train {arch.name} on "
-            f"{render(plan.job.tokens, '1')} tokens in {significant(days)} days at {100 * mfu:.0f} % MFU; {limit}."
-        )
-    return (
-        f"{plan.chips:,} x {name} train {arch.name} on {render(plan.job.tokens, '1')} tokens in "
-        f"{significant(days)} days ({significant(float(span['low']))}–{significant(float(span['high']))}) "
-        f"at {100 * mfu:.0f} % MFU; {limit}."
-    )
+        count = f"{plan.chips:,} x {name} ({chips['low']:,}–{chips['high']:,})"
+        return f"{count} train {run} in {days} days {end}"
+    ends = f"({significant(float(span['low']))}–{significant(float(span['high']))})"
+    return f"{plan.chips:,} x {name} train {run} in {days} days {ends} {end}"
 
 
-def largest_share(plan: TrainingPlan) -> str:
-    """`matrix products take 71 % of a step`."""
+def largest_shares(plan: TrainingPlan) -> str:
+    """`matrix products take 71 % of a step, the pipeline bubble 8 %`."""
     share = {
         f.name: first(getattr(plan.step.breakdown, f.name)) / plan.time_s for f in fields(Breakdown)
     }
     top, second = sorted(share, key=lambda k: -share[k])[:2]
-    return f"{WORDS[top]} take {100 * share[top]:.0f} % of a step, {WORDS[second]} {100 * share[second]:.0f} %"
+    most = f"{WORDS[top]} take {100 * share[top]:.0f} % of a step"
+    return f"{most}, {WORDS[second]} {100 * share[second]:.0f} %"
 
 
 def summary(arch: Architecture, plan: TrainingPlan) -> Fields:
     """Layout, speed, memory, energy: one line each."""
-    power, days = plan.power_w, run_days(plan, plan.time_s)
-    per_chip = plan.tokens_per_s / plan.chips
-    memory = first(plan.step.memory.total_bytes)
+    job, step = plan.job, render(plan.time_s, "s")
+    ends = f"({significant(plan.low_s)}–{significant(plan.high_s)} s)"
+    batch = f"{job.global_batch_sequences:,} sequences of {job.seq_len:,}, {job.dtype}"
+    each = significant(plan.tokens_per_s / plan.chips)
+    peak = render(first(plan.machine.peak_flop_per_s[job.dtype]), "FLOP/s")
+    used = render(first(plan.step.memory.total_bytes), "byte")
+    capacity = render(first(plan.machine.memory_bytes), "byte")
     rows = [
         ("layout", describe(plan.layout)),
-        ("step", f"{render(plan.time_s, 's')} ({significant(plan.low_s)}–{significant(plan.high_s)} s), "
-                 f"{plan.job.global_batch_sequences:,} sequences of {plan.job.seq_len:,}, {plan.job.dtype}"),
-        ("speed", f"{significant(per_chip)} tokens/s/chip, {render(plan.tokens_per_s, '1')} tokens/s in all"),
-        ("MFU", f"{100 * plan.mfu(arch):.1f} % of {render(first(plan.machine.peak_flop_per_s[plan.job.dtype]), 'FLOP/s')}"),
-        ("memory", f"{render(memory, 'byte')} of {render(float(np.mean(plan.machine.memory_bytes)), 'byte')} on the fullest chip"),
-    ]  # fmt: skip
-    if power is not None:
-        energy = power * days * 24
-        rows.append(("power", f"{render(power, 'W')} of chips, {render(energy, 'Wh')} for the run"))
+        ("step", f"{step} {ends}, {batch}"),
+        ("speed", f"{each} tokens/s/chip, {render(plan.tokens_per_s, '1')} tokens/s in all"),
+        ("MFU", f"{100 * plan.mfu(arch):.1f} % of {peak}"),
+        ("memory", f"{used} of {capacity} on the fullest chip"),
+    ]
+    if plan.power_w is not None:
+        energy = plan.power_w * run_days(plan, plan.time_s) * 24
+        drawn = f"{render(plan.power_w, 'W')} of chips, {render(energy, 'Wh')} for the run"
+        rows.append(("power", drawn))
     rows.append(("cluster", plan.machine.cluster_id or "as the chip's own figures say"))
     return Fields(rows=tuple(rows))
 
@@ -196,14 +200,18 @@ def filled(plan: TrainingPlan) -> Bars:
 
 def others(plans: tuple[TrainingPlan, ...]) -> tuple[Table, ...]:
     """Runner-up layouts."""
-    if len(plans) < 2:
-        return ()
     rows = tuple(
-        (describe(p.layout), render(p.time_s, "s"), significant(run_days(p, p.time_s)),
-         f"+{100 * (p.time_s / plans[0].time_s - 1):.1f} %", render(first(p.step.memory.total_bytes), "byte"))
-        for p in plans[1:]
-    )  # fmt: skip
-    return (Table(("runner-up layout", "step", "days", "slower by", "memory"), rows, "lrrrr"),)
+        (
+            describe(plan.layout),
+            render(plan.time_s, "s"),
+            significant(run_days(plan, plan.time_s)),
+            f"+{100 * (plan.time_s / plans[0].time_s - 1):.1f} %",
+            render(first(plan.step.memory.total_bytes), "byte"),
+        )
+        for plan in plans[1:]
+    )
+    columns = ("runner-up layout", "step", "days", "slower by", "memory")
+    return (Table(columns, rows, "lrrrr"),) if rows else ()
 
 
 def best_basis(plan: TrainingPlan) -> str:

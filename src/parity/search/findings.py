@@ -9,19 +9,57 @@ from parity.units import render
 
 #: code -> (title, what it means and what helps); `parity why CODE` prints it.
 CODES: dict[str, tuple[str, str]] = {
-    "P101": ("dtype not native", "The matrix units of this chip do not take this dtype. Engines then emulate it, or keep weights narrow and widen them before each product: slower, and a choice of yours, so it is never assumed."),
-    "P102": ("does not fit in memory", "No layout of this many chips holds weights, gradients, optimizer state and one microbatch of activations. More chips, more of them per stage or full recomputation help."),
-    "P103": ("no legal layout", "Heads, layers, experts and batch do not divide over this many chips. A count with factors 2 and 3 nearly always works."),
-    "P104": ("no count reaches it", "More chips stop helping: the global batch is used up, or latency and pipeline fill set a floor."),
-    "P105": ("weights exceed memory", "The model's weights in this dtype leave no room for the KV cache on the largest legal group of chips."),
-    "P106": ("latency out of reach", "One sequence alone already takes longer per token than the target: reading the weights and crossing the links sets the floor."),
-    "P107": ("tensor parallelism beyond KV heads", "More ways than key-value heads: the cache is copied, not divided."),
-    "P201": ("weak figure", "A catalogue figure this answer rests on was not read at its source: recalled, derived, secondary or estimated. Its range is in the answer."),
-    "P202": ("nobody measured this chip", "No published kernel measurement of this chip family at this dtype: a prior with a wide range stands in."),
-    "P203": ("network figure missing", "The catalogue holds no network port for this chip, so counts beyond one scale-up domain cannot be planned."),
-    "P301": ("model family read generically", "The config names a family that has no reader of its own; it was read as a plain transformer."),
-    "P302": ("dtype chosen", "No dtype was asked for; the widest-used 16-bit type the chip takes was used."),
-}  # fmt: skip
+    "P101": (
+        "dtype not native",
+        "The matrix units of this chip do not take this dtype. Engines then emulate it, or keep "
+        "weights narrow and widen them before each product: slower, and a choice of yours, so it "
+        "is never assumed.",
+    ),
+    "P102": (
+        "does not fit in memory",
+        "No layout of this many chips holds weights, gradients, optimizer state and one "
+        "microbatch of activations. More chips or full recomputation help.",
+    ),
+    "P103": (
+        "no legal layout",
+        "Heads, layers, experts and batch do not divide over this many chips. A count with the "
+        "factors 2 and 3 nearly always works.",
+    ),
+    "P104": (
+        "no count reaches it",
+        "More chips stop helping: the global batch is used up, or latency and pipeline fill set "
+        "a floor.",
+    ),
+    "P105": (
+        "weights exceed memory",
+        "The model's weights in this dtype leave no room for the KV cache on the largest group of "
+        "chips a replica may take.",
+    ),
+    "P106": (
+        "latency out of reach",
+        "Even a small batch takes longer per token than the target: reading the weights and "
+        "crossing the links set the floor.",
+    ),
+    "P201": (
+        "weak figure",
+        "A catalogue figure this answer rests on was not read at its source: recalled, derived, "
+        "secondary or estimated. Its range is in the answer.",
+    ),
+    "P202": (
+        "nobody measured this chip",
+        "No published kernel measurement of this chip family at this dtype: a prior with a wide "
+        "range stands in.",
+    ),
+    "P301": (
+        "model family read generically",
+        "The config names a family that has no reader of its own; it was read as a plain "
+        "transformer.",
+    ),
+    "P302": (
+        "dtype chosen",
+        "No dtype was asked for; the widest-used 16-bit type the chip takes was used.",
+    ),
+}
 
 #: Provenances whose figures are taken as they stand.
 _SOLID = ("read", "measured", "user")
@@ -65,32 +103,28 @@ def is_native(chip: Chip, dtype: str) -> bool:
 
 
 def _not_native(chip: Chip, dtype: str, native: list[str]) -> Infeasible:
-    choices = [d for d in native if d in ("bf16", "fp16", "fp8", "int8")]
+    choices = [d for d in ("bf16", "fp16", "fp8", "int8") if d in native]
     finding = note(
         "P101",
         f"{chip.name} has no native {dtype}; it takes {', '.join(native) or 'nothing stated'}.",
         "error",
         f"--dtype {choices[0]}" if choices else "another chip",
     )
-    return Infeasible(finding.message, (finding,))
+    return Infeasible(f"{chip.id} does not compute in {dtype}.", (finding,))
 
 
 def weak_figures(chip: Chip, dtype: str) -> tuple[Finding, ...]:
-    """P201 for each figure behind the answer that was not read at its source."""
-    found = []
+    """P201 where figures behind the answer were not read at their source."""
+    weak = []
     for path in (f"compute.dense.{dtype}", *_USED):
         fact = figure(chip, path)
         if fact is not None and fact.provenance not in _SOLID:
-            spread = f"{render(fact.low, fact.unit)} to {render(fact.high, fact.unit)}"
-            found.append(
-                note(
-                    "P201",
-                    f"{path} of {chip.id} is {fact.provenance}: {render(fact.value, fact.unit)}, range {spread}.",
-                    "warning",
-                    f"`{chip.id}@{path}=…` with a figure of your own",
-                )
-            )
-    return tuple(found)
+            spread = f"{render(fact.low, fact.unit)}–{render(fact.high, fact.unit)}"
+            weak.append(f"{path} {render(fact.value, fact.unit)} ({spread}, {fact.provenance})")
+    if not weak:
+        return ()
+    fix = f"`{chip.id}@{weak[0].split()[0]}=…` with a figure of your own"
+    return (note("P201", f"{chip.id} rests on {'; '.join(weak)}.", "warning", fix),)
 
 
 def unmeasured(chip: Chip, dtype: str, basis: str) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parity.catalogue.machine import Machine
 from parity.layout.layout import RECOMPUTE, Column, Layout
@@ -36,7 +37,7 @@ def powers_of_two(most: float) -> list[int]:
 def replicas(global_batch: int) -> list[int]:
     """Data-parallel sizes that lower the number of microbatches: ⌈B/m⌉ for each m."""
     m = np.arange(1, global_batch + 1)
-    return np.unique(-(-global_batch // m)).tolist()
+    return [int(d) for d in np.unique(-(-global_batch // m))]
 
 
 def axes(
@@ -44,12 +45,12 @@ def axes(
 ) -> dict[str, list[int]]:
     """The values each axis takes for this model, job and machine, `dp` left out."""
     heads = max(arch.num_attention_heads, 1)
-    widest = min(WIDEST_TP, machine.domain if len(machine.levels) else 1)
+    widest = min(WIDEST_TP, machine.closest)
     layers = arch.num_hidden_layers
     recompute = ["none", "full"] if software.fused_attention else list(RECOMPUTE)
     return {
-        "tp": [t for t in divisors(heads, widest) if t == 1 or t % 2 == 0 or t <= widest],
-        "cp": [c for c in powers_of_two(job.seq_len // 4096)],
+        "tp": divisors(heads, widest),
+        "cp": powers_of_two(job.seq_len // 4096),
         "pp": [p for p in range(1, min(layers, 128) + 1) if layers % p == 0 or _even(layers, p)],
         "ep": [e for e in divisors(arch.num_experts, 512) if _smooth(e)]
         if arch.num_experts
@@ -81,7 +82,7 @@ def cross(columns: dict[str, Column], name: str, values: Sequence[int]) -> dict[
     return {**repeated, name: np.tile(np.asarray(values, dtype=np.int64), rows)}
 
 
-def keep(columns: dict[str, Column], mask: Column) -> dict[str, Column]:
+def keep(columns: dict[str, Column], mask: NDArray[np.bool_]) -> dict[str, Column]:
     """The rows where `mask` holds."""
     return {k: v[mask] for k, v in columns.items()}
 

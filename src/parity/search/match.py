@@ -51,7 +51,8 @@ def refused(chip: Chip, error: Infeasible | MissingFact) -> Row:
     """The row of a chip that cannot do the work at all."""
     findings = error.findings if isinstance(error, Infeasible) else ()
     bound = findings[0].code if findings else "missing figure"
-    return Row(chip, None, None, None, str(error), bound, "", {}, None, {}, findings)
+    reason = findings[0].message if findings else str(error)
+    return Row(chip, None, None, None, reason, bound, "", {}, None, {}, findings)
 
 
 def match_training(
@@ -178,7 +179,7 @@ def match_serving(
             found.requests_per_s / found.chips
         )
         replicas = int(np.ceil(requests_per_s / found.requests_per_s - 1e-6))
-        count = replicas * found.chips
+        count = int(in_nodes(replicas * found.chips, target.node))
         low, high = count_range(count, reference / relative, target)
         power = _serving_power(found, count)
         rows.append(

@@ -54,7 +54,7 @@ class Replica:
 def replica_space(arch: Architecture, target: Machine) -> tuple[Layout, Number]:
     """Columns of replica divisions and batches: tp within a domain, pp across nodes."""
     heads = max(arch.num_attention_heads, 1)
-    columns = cross({}, "tp", [t for t in divisors(heads, min(WIDEST_REPLICA, target.domain))])
+    columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
     columns = cross(columns, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
     columns = keep(columns, columns["tp"] * columns["pp"] <= WIDEST_REPLICA)
     columns = cross(columns, "batch", sorted({*powers_of_two(MOST_REQUESTS), *range(24, 1025, 40)}))
@@ -83,6 +83,8 @@ def best_replica(
     layout, batch = layout.take(small), batch[small]
     steady = _steady(arch, job, layout, batch, target, software)
     fits = np.broadcast_to(steady.fits, batch.shape)
+    inside = fits & (layout.chips <= target.closest)
+    fits = inside if inside.any() else fits  # a replica leaves its node only where it must
     if not fits.any():
         raise Infeasible(*_does_not_fit(arch, target, steady, most_chips))
     meets = fits & (steady.tpot_s <= job.tpot_s)
@@ -132,12 +134,12 @@ def _does_not_fit(
     room = render(float(np.mean(target.memory_bytes)) * MEMORY_SHARE, "byte")
     finding = note(
         "P105",
-        f"{arch.name} does not fit on {most_chips} {target.chip.id}: at its widest it needs {least} "
-        f"of weights a chip, engines may use {room}.",
+        f"{arch.name} does not fit on {most_chips} {target.chip.id}: at its widest it needs "
+        f"{least} of weights a chip, engines may use {room}.",
         "error",
         "more chips, a narrower dtype, or a chip with more memory",
     )
-    return finding.message, (finding,)
+    return f"{most_chips} {target.chip.id} cannot hold {arch.name}.", (finding,)
 
 
 def _too_slow(
@@ -150,4 +152,4 @@ def _too_slow(
         "error",
         f"--tpot {render(1.2 * fastest_s, 's', 2).replace(' ', '')}",
     )
-    return finding.message, (finding,)
+    return f"{target.chip.id} cannot serve {arch.name} that fast.", (finding,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -172,7 +172,7 @@ def _no_layout(target: Machine, chips: int) -> Infeasible:
         "error",
         f"{lower:,} or {2 * lower:,} chips",
     )
-    return Infeasible(finding.message, (finding,))
+    return Infeasible(f"No layout takes exactly {chips:,} {target.chip.id}.", (finding,))
 
 
 def _too_large(
@@ -195,7 +195,7 @@ def _too_large(
         "error",
         fix,
     )
-    return Infeasible(finding.message, (finding,))
+    return Infeasible(f"{chips:,} {target.chip.id} cannot train {arch.name}.", (finding,))
 
 
 def smallest_that_fits(
@@ -250,16 +250,7 @@ def fewest_chips(
     pool, (index, count) = (fine, better) if better and better[1] <= hit[1] else (coarse, hit)
     row = pool.layout.take(np.array([index]))
     found = plan(arch, job, target, software, row)
-    return _with_count(found, count)
-
-
-def _with_count(found: TrainingPlan, count: int) -> TrainingPlan:
-    return TrainingPlan(
-        **{
-            f.name: count if f.name == "chips" else getattr(found, f.name)
-            for f in fields(TrainingPlan)
-        }
-    )
+    return replace(found, chips=count)
 
 
 def _counts(

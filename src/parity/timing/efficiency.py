@@ -26,7 +26,7 @@ class Coefficient(Record, frozen=True):
 class Curves(Record, frozen=True):
     """What is known of one family or chip; what is absent falls back to the next."""
 
-    gemm: dict[str, Coefficient] = {}
+    gemm: dict[str, Coefficient] = msgspec.field(default_factory=dict)
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
     memory: Coefficient | None = None

@@ -19,6 +19,8 @@ from parity.catalogue.machine import Number
 TILES = ((128, 256, 1.0), (128, 128, 0.95), (64, 128, 0.85), (64, 64, 0.65), (16, 128, 0.45))
 #: Depth at which the start and the end of a tile cost as much as its work [elements of k].
 PROLOGUE_DEPTH = 128.0
+#: A product is not split along k into pieces shallower than this [elements of k].
+LEAST_SPLIT_DEPTH = 512.0
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,20 @@ def gemm_shape_efficiency(
     """Share of the best rate that `batch` products of m × n × k reach on `units` cores. [1]
 
     A tile that sticks out of the matrix computes padding; the last wave of tiles leaves cores
-    idle; a shallow k spends its time filling and draining. The best of `TILES` is taken.
-    `units` 0 (not published) leaves the wave out.
+    idle, half of which splitting k fills; where there are fewer tiles than cores, k is split to
+    make more; a shallow k spends its time filling and draining. The best of `TILES` is taken.
+    `units` 0 (not published) leaves the waves out.
     """
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
     best: Number = 0.0
     for rows, columns, rate in TILES:
         tiles = np.ceil(m / rows) * np.ceil(n / columns)
-        padded = tiles * rows * columns
+        padding = tiles * rows * columns / (m * n)
+        depth = k
         if units:
-            waves = tiles * batch / units
-            # Half of the last wave's idle time is filled by splitting k over the idle cores.
-            padded = padded * (0.5 + 0.5 * np.ceil(waves) / waves)
-        best = np.maximum(best, rate * m * n / padded)
-    return best * k / (k + PROLOGUE_DEPTH)
+            pieces = np.clip(units // (tiles * batch), 1.0, np.maximum(k / LEAST_SPLIT_DEPTH, 1.0))
+            waves = tiles * batch * pieces / units
+            padding = padding * (0.5 + 0.5 * np.ceil(waves) / waves)
+            depth = k / pieces
+        best = np.maximum(best, rate / padding * depth / (depth + PROLOGUE_DEPTH))
+    return best
