@@ -65,8 +65,6 @@ def _check_dates(chip: Chip, file: str) -> None:
                 f"{file}: `prices.since` is {shorten(dated.since)!r}; "
                 "a year, month or day was expected, as in `2025` or `2025-09`."
             )
-        if dated.price is None:
-            raise BadCatalogue(f"{file}: `prices.price` is missing.")
 
 
 def _names(chips: Iterable[Chip], shown: Mapping[tuple[str, str], str]) -> dict[str, str]:

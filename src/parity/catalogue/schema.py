@@ -24,7 +24,7 @@ Seconds = Annotated[Fact | None, Meta(extra={"unit": "s"})]
 Watts = Annotated[Fact | None, Meta(extra={"unit": "W"})]
 Area = Annotated[Fact | None, Meta(extra={"unit": "mm2"})]
 Fraction = Annotated[Fact | None, Meta(extra={"unit": "fraction"})]
-Usd = Annotated[Fact | None, Meta(extra={"unit": "USD"})]
+Usd = Annotated[Fact, Meta(extra={"unit": "USD"})]
 
 Status = Literal["shipping", "announced", "rumoured", "ended", "design"]
 Topology = Literal["switch", "mesh", "torus2d", "torus3d", "hypercube", "dragonfly", "none"]

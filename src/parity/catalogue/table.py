@@ -22,7 +22,7 @@ _EXAMPLE = "memory>=80GB vendor=huawei fp8"
 _LONGEST = 1000
 _TERM = re.compile(
     r"""\s*(?P<field>[A-Za-z_][\w.]*)"""
-    r"""(?:\s*(?P<op>>=|<=|!=|==|=|>|<)\s*(?P<value>"[^"]*"|'[^']*'|[^\s"',]+))?,?(?=\s|$)"""
+    r"""(?:\s*(?P<op>>=|<=|!=|==|=|>|<)\s*(?P<value>"[^"]*"|'[^']*'|[^\s"',=<>][^\s"',]*))?,?(?=\s|$)"""
 )
 _EXACT_WORDS = ("id", "status", "family", "cluster")
 
