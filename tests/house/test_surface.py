@@ -1,0 +1,32 @@
+"""What people import and type: it changes on purpose only."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import parity
+from parity import api
+from parity.apps.commands import match, plan
+
+
+def test_the_public_names():
+    assert parity.__all__ == ["ParityError", "match", "plan_train"]
+    assert all(hasattr(parity, name) for name in parity.__all__)
+    assert set(parity.__all__) <= set(dir(parity))
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        parity.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("command", "function"), [(match.match, api.match), (plan.train, api.plan_train)]
+)
+def test_a_command_and_its_function_have_the_same_parameters_and_defaults(command, function):
+    ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
+    assert set(ours) == set(theirs)
+    for name, parameter in ours.items():
+        assert str(parameter.default) == str(theirs[name].default), name
