@@ -1,1 +1,31 @@
-"""Parity plans AI compute on the chips you can actually get."""
+"""Parity plans AI compute on the chips you can actually get.
+
+    >>> import parity
+    >>> answer = parity.match("llama-3.1-70b", have="1024xh100", want="h20", train=True)
+
+Answers have `.to_dict()`, `.explain()` and, in notebooks, a card. Everything here is imported
+when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parity.api import match, plan_train
+    from parity.errors import ParityError
+
+__all__ = ["ParityError", "match", "plan_train"]
+
+_WHERE = {"ParityError": "parity.errors", "match": "parity.api", "plan_train": "parity.api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'parity' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -9,7 +9,9 @@ The command line is a thin skin over these.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from parity.catalogue.load import chips
 from parity.catalogue.machine import Machine, machine
@@ -20,7 +22,6 @@ from parity.errors import UsageError
 from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.planning import plan_answer
-from parity.record import Finding
 from parity.search import match as matching
 from parity.search import train as training
 from parity.search.findings import choose_dtype
@@ -39,7 +40,9 @@ DEFAULT_TOKENS, DEFAULT_SEQ, DEFAULT_GBS = "15T", "8k", "4M"
 
 
 @dataclass(frozen=True)
-class _TrainingQuestion:
+class _Run:
+    """A training run as asked for, read but not yet given a dtype."""
+
     arch: Architecture
     job: TrainingJob
     era: Software
@@ -67,15 +70,14 @@ def plan_train(
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
     batch = _one(on, "--on")
-    chosen, question = _training_question(
-        model, batch.chip, tokens, seq, gbs, dtype, software_generation
-    )
+    run = _run(model, tokens, seq, gbs, software_generation)
+    own, chosen = choose_dtype(batch.chip, _asked(dtype))
+    arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
     target = machine(batch.chip, cluster)
-    arch, job, era = question.arch, question.job, question.era
     plans: tuple[training.TrainingPlan, ...] = ()
     wall = None
     if days is not None:
-        found = training.fewest_chips(arch, job, target, era, _step_for_days(question, days))
+        found = training.fewest_chips(arch, job, target, era, _step_for_days(job, days))
         wall = found if isinstance(found, training.Wall) else None
         plans = () if isinstance(found, training.Wall) else (found,)
     elif batch.count is None:
@@ -84,8 +86,8 @@ def plan_train(
         )
     else:
         plans = tuple(training.best_plans(arch, job, target, era, batch.count, _few(top)))
-    findings = (*chosen, *training.plan_findings(question.arch, batch.chip, question.job, target))
-    return plan_answer(question.arch, plans, wall, findings, days_asked=days is not None)
+    findings = (*chosen, *training.plan_findings(arch, batch.chip, job, target))
+    return plan_answer(arch, plans, wall, findings, days_asked=days is not None)
 
 
 def match(
@@ -144,32 +146,27 @@ def _match_training(
     dtype: str,
     generation: str,
 ) -> Answer:
-    batch = _one(have, "--have", counted=True) if have else None
-    chip = batch.chip if batch else wanted[0]
-    _, question = _training_question(
-        model, chip, tokens, seq, gbs, dtype if batch else "bf16", generation
-    )
+    run = _run(model, tokens, seq, gbs, generation)
+    arch, era, job = run.arch, run.era, run.job
     plan = None
-    if batch and batch.count:
+    if have:
+        batch = _one(have, "--have", counted=True)
+        own, _ = choose_dtype(batch.chip, _asked(dtype))
+        job = structs.replace(job, dtype=own)
         target = machine(batch.chip)
-        plan = training.best_plans(
-            question.arch, question.job, target, question.era, batch.count, 1
-        )[0]
+        plan = training.best_plans(arch, job, target, era, batch.count or 1, 1)[0]
         step_s = plan.time_s
     elif days is not None:
-        step_s = _step_for_days(question, days)
+        step_s = _step_for_days(job, days)
     elif tokens_per_second is not None:
-        rate = parse(tokens_per_second, "1", "--tokens-per-second")
-        step_s = question.job.global_batch_tokens / _positive(rate, "--tokens-per-second")
+        step_s = job.global_batch_tokens / _rate(tokens_per_second)
     else:
         raise UsageError(
             "A match needs a target: `--have 1024xh100`, `--days 60` or `--tokens-per-second 1M`."
         )
     machines, missing = _machines(wanted)
-    rows = matching.match_training(
-        question.arch, question.job, step_s, plan, machines, question.era, dtype
-    )
-    shown = MatchQuestion("training", question.arch.name, have or "", step_s, question.job, None)
+    rows = matching.match_training(arch, job, step_s, plan, machines, era, _asked(dtype))
+    shown = MatchQuestion("training", arch.name, have or "", step_s, job, None)
     return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]))
 
 
@@ -186,7 +183,6 @@ def _match_serving(
     generation: str,
 ) -> Answer:
     arch, era = find_model(model), software(generation)
-    batch = _one(have, "--have", counted=True) if have else None
     limit = _positive(parse(tpot, "s", "--tpot"), "--tpot") if tpot is not None else float("inf")
     job = ServingJob(
         input_tokens=parse_count(_binary(isl), "--isl", most=1e7),
@@ -195,57 +191,42 @@ def _match_serving(
         kv_dtype=dtype_name(kv),
         tpot_s=limit,
     )
-    plan, chips, target_rps = None, 0, 0.0
-    if batch and batch.count:
+    plan, chips_held = None, 0
+    if have:
+        batch = _one(have, "--have", counted=True)
+        chips_held = batch.count or 1
         own, _ = choose_dtype(batch.chip, _asked(dtype))
-        plan = best_replica(arch, _with_dtype(job, own), machine(batch.chip), era, batch.count)
-        chips = batch.count
-        target_rps = plan.requests_per_s * (batch.count // plan.chips)
+        plan = best_replica(arch, replace(job, dtype=own), machine(batch.chip), era, chips_held)
+        requests_per_s = plan.requests_per_s * (chips_held // plan.chips)
     elif tokens_per_second is not None:
-        rate = _positive(
-            parse(tokens_per_second, "1", "--tokens-per-second"), "--tokens-per-second"
-        )
-        target_rps = rate / job.output_tokens
+        requests_per_s = _rate(tokens_per_second) / job.output_tokens
     else:
         raise UsageError(
             "A match needs a target: `--have 8xh100` or `--tokens-per-second 10k` (output tokens)."
         )
     machines, missing = _machines(wanted)
-    rows = matching.match_serving(arch, job, target_rps, plan, chips, machines, era, _asked(dtype))
-    shown = MatchQuestion("serving", arch.name, have or "", target_rps, None, job)
+    rows = matching.match_serving(
+        arch, job, requests_per_s, plan, chips_held, machines, era, _asked(dtype)
+    )
+    shown = MatchQuestion("serving", arch.name, have or "", requests_per_s, None, job)
     return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]))
-
-
-def _with_dtype(job: ServingJob, dtype: str) -> ServingJob:
-    return ServingJob(job.input_tokens, job.output_tokens, dtype, job.kv_dtype, job.tpot_s)
 
 
 def _asked(dtype: str) -> str:
     return dtype if dtype == "auto" else dtype_name(dtype)
 
 
-def _training_question(
-    model: str,
-    chip: Chip,
-    tokens: Quantity,
-    seq: Quantity,
-    gbs: Quantity,
-    dtype: str,
-    generation: str,
-) -> tuple[tuple[Finding, ...], _TrainingQuestion]:
-    own, findings = choose_dtype(chip, _asked(dtype))
+def _run(model: str, tokens: Quantity, seq: Quantity, gbs: Quantity, generation: str) -> _Run:
     seq_len = parse_count(_binary(seq), "--seq", least=16, most=1e8)
     batch_tokens = parse_count(_binary(gbs), "--gbs", most=1e12)
     if batch_tokens < seq_len:
         raise UsageError(f"--gbs is {gbs} tokens, less than one sequence of {seq_len:,}.")
-    sequences = max(1, round(batch_tokens / seq_len))
     job = TrainingJob(
         tokens=parse_count(tokens, "--tokens", most=1e17),
         seq_len=seq_len,
-        global_batch_tokens=sequences * seq_len,
-        dtype=own,
+        global_batch_tokens=max(1, round(batch_tokens / seq_len)) * seq_len,
     )
-    return findings, _TrainingQuestion(find_model(model), job, software(generation))
+    return _Run(find_model(model), job, software(generation))
 
 
 def _few(top: int) -> int:
@@ -262,9 +243,13 @@ def _binary(quantity: Quantity) -> Quantity:
     return int(text[:-1]) * scale if scale and text[:-1].isdigit() else quantity
 
 
-def _step_for_days(question: _TrainingQuestion, days: Quantity) -> float:
-    length = _positive(parse(days, "day", "--days"), "--days") * 86400.0
-    return length / question.job.steps
+def _step_for_days(job: TrainingJob, days: Quantity) -> float:
+    return _positive(parse(days, "day", "--days"), "--days") * 86400.0 / job.steps
+
+
+def _rate(tokens_per_second: Quantity) -> float:
+    what = "--tokens-per-second"
+    return _positive(parse(tokens_per_second, "1", what), what)
 
 
 def _positive(value: float, what: str) -> float:

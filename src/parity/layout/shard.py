@@ -64,7 +64,7 @@ Work = Gemm | AttentionWork | Stream
 def ways(op: Operator, layout: Layout) -> Number:
     """Over how many chips of a tensor-parallel group the operator's weights are divided. [1]"""
     match op:
-        case Linear(split="none") | Elementwise(split="none"):
+        case Linear(split="none") | Elementwise(split="none") | Attention(split="none"):
             return np.ones(len(layout))
         case Linear(experts=e) if e > 1:
             return layout.ep * layout.expert_tp.astype(float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity.catalogue.schema import DTYPES, Chip
-from parity.errors import Infeasible
+from parity.errors import Infeasible, MissingFact
 from parity.record import Fact, Finding
 from parity.units import render
 
@@ -56,6 +56,14 @@ CODES: dict[str, tuple[str, str]] = {
         "transformer.",
     ),
     "P302": (
+        "part of the model left out",
+        "Vision and audio towers are not counted: only the language model is planned.",
+    ),
+    "P303": (
+        "quantisation not fully stated",
+        "The config says that weights are quantised, but not to how many bits.",
+    ),
+    "P304": (
         "dtype chosen",
         "No dtype was asked for; the widest-used 16-bit type the chip takes was used.",
     ),
@@ -78,9 +86,11 @@ def choose_dtype(chip: Chip, dtype: str) -> tuple[str, tuple[Finding, ...]]:
     """The dtype to compute in, and a finding where it was chosen here.
 
     `auto` takes bf16 where it is native, else fp16. Raises `Infeasible` with P101 where the
-    chip does not take the dtype asked for.
+    chip does not take the dtype asked for, `MissingFact` where no peak at all is published.
     """
     native = [d for d in DTYPES if is_native(chip, d)]
+    if all(getattr(chip.compute.dense, d) is None for d in DTYPES):
+        raise MissingFact(chip.id, "compute.dense.bf16", "100TFLOP/s")
     if dtype == "auto":
         for candidate in ("bf16", "fp16"):
             if candidate in native:
@@ -89,7 +99,7 @@ def choose_dtype(chip: Chip, dtype: str) -> tuple[str, tuple[Finding, ...]]:
                     if candidate == "bf16"
                     else f" ({chip.id} has no bf16; fp16 needs loss scaling)"
                 )
-                return candidate, (note("P302", f"Computed in {candidate}{why}."),)
+                return candidate, (note("P304", f"Computed in {candidate}{why}."),)
         raise _not_native(chip, "bf16", native)
     if dtype not in native:
         raise _not_native(chip, dtype, native)

@@ -164,7 +164,7 @@ def match_serving(
     reference_power = None
     if have:
         own_rate = sampled_rates(arch, job, have, software, sampler)
-        reference = own_rate / (have.requests_per_s / have.chips)
+        reference = own_rate / have.requests_per_s_per_chip
         reference_power = _serving_power(have, have_chips)
     rows = []
     for target in wanted:
@@ -175,43 +175,43 @@ def match_serving(
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
             continue
-        relative = sampled_rates(arch, this, found, software, sampler) / (
-            found.requests_per_s / found.chips
-        )
-        replicas = int(np.ceil(requests_per_s / found.requests_per_s - 1e-6))
-        count = int(in_nodes(replicas * found.chips, target.node))
-        low, high = count_range(count, reference / relative, target)
-        power = _serving_power(found, count)
-        rows.append(
-            Row(
-                chip=target.chip,
-                count=count,
-                low=low,
-                high=high,
-                reason=f"{own}, {replicas:,} replicas of {found.chips}, batch {found.batch}",
-                bound_by=_serving_bound(found, job),
-                layout=f"{replicas:,} × TP{found.layout.tp[0]}"
-                + (f" PP{found.layout.pp[0]}" if found.layout.pp[0] > 1 else ""),
-                layout_fields={
-                    "tp": int(found.layout.tp[0]),
-                    "pp": int(found.layout.pp[0]),
-                    "replicas": replicas,
-                    "batch": found.batch,
-                },
-                power_ratio=power / reference_power if power and reference_power else None,
-                detail={
-                    "tpot_s": float(found.steady.tpot_s[0]),
-                    "ttft_s": float(found.steady.ttft_s[0]),
-                    "prefill_s": float(found.steady.prefill.total_s[0]),
-                    "decode_s": float(found.steady.decode.total_s[0]),
-                    "output_tokens_per_s_per_chip": found.requests_per_s
-                    * job.output_tokens
-                    / found.chips,
-                },
-                findings=(*chosen, *_quality(target, own)),
-            )
-        )
+        rate = sampled_rates(arch, this, found, software, sampler)
+        relative_time = reference / (rate / found.requests_per_s_per_chip)
+        row = _serving_row(found, this, requests_per_s, relative_time, reference_power)
+        rows.append(replace(row, findings=(*chosen, *_quality(target, own))))
     return rows
+
+
+def _serving_row(
+    found: Replica,
+    job: ServingJob,
+    requests_per_s: float,
+    relative_time: Number,
+    reference_power: float | None,
+) -> Row:
+    replicas = int(np.ceil(requests_per_s / found.requests_per_s - 1e-6))
+    count = int(in_nodes(replicas * found.chips, found.machine.node))
+    low, high = count_range(count, relative_time, found.machine)
+    power = _serving_power(found, count)
+    tp, pp, steady = int(found.layout.tp[0]), int(found.layout.pp[0]), found.steady
+    return Row(
+        chip=found.machine.chip,
+        count=count,
+        low=low,
+        high=high,
+        reason=f"{job.dtype}, {replicas:,} replicas of {found.chips}, batch {found.batch}",
+        bound_by=_serving_bound(found, job),
+        layout=f"{replicas:,} × TP{tp}" + (f" PP{pp}" if pp > 1 else ""),
+        layout_fields={"tp": tp, "pp": pp, "replicas": replicas, "batch": found.batch},
+        power_ratio=power / reference_power if power and reference_power else None,
+        detail={
+            "tpot_s": float(steady.tpot_s[0]),
+            "ttft_s": float(steady.ttft_s[0]),
+            "prefill_s": float(steady.prefill.total_s[0]),
+            "decode_s": float(steady.decode.total_s[0]),
+            "output_tokens_per_s_per_chip": found.requests_per_s_per_chip * job.output_tokens,
+        },
+    )
 
 
 def _serving_power(found: Replica, chips: int) -> float | None:

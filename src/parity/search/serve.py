@@ -50,6 +50,11 @@ class Replica:
         """Of one replica."""
         return float(self.steady.requests_per_s[0])
 
+    @property
+    def requests_per_s_per_chip(self) -> float:
+        """Of one chip."""
+        return self.requests_per_s / self.chips
+
 
 def replica_space(arch: Architecture, target: Machine) -> tuple[Layout, Number]:
     """Columns of replica divisions and batches: tp within a domain, pp across nodes."""

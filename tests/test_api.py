@@ -1,0 +1,132 @@
+"""The questions as Python functions."""
+
+import json
+
+import pytest
+
+import parity
+from parity import api
+from parity.errors import Infeasible, MissingFact, UsageError
+
+TRAIN = {"train": True, "tokens": "15T", "seq": "8k", "gbs": "16M"}
+PLAN_FIELDS = {
+    "chips", "layout", "step_time_s", "tokens_per_s_per_chip", "mfu", "days", "memory",
+    "breakdown_s", "power_w", "energy_kwh", "range",
+}  # fmt: skip
+LAYOUT_FIELDS = {"tp", "pp", "dp", "cp", "ep", "interleave", "microbatch", "zero", "recompute"}
+ROW_FIELDS = {"chip", "count", "low", "high", "reason", "bound_by", "layout", "power_ratio"}
+
+
+@pytest.fixture(scope="module")
+def matched():
+    return parity.match("llama-3.1-70b", have="1024xh100", want="h20,a100,910b,ppu,mi300x", **TRAIN)
+
+
+def test_a_plan_has_the_fields_that_others_rely_on() -> None:
+    answer = parity.plan_train("llama-3.1-70b", "256xh20", tokens="1T").to_dict()["answer"]
+    assert answer.keys() >= PLAN_FIELDS
+    assert answer["layout"].keys() >= LAYOUT_FIELDS
+    assert answer["memory"].keys() >= {"total_bytes", "capacity_bytes"}
+    assert answer["range"]["low"] <= answer["days"] <= answer["range"]["high"]
+    layout = answer["layout"]
+    assert layout["tp"] * layout["pp"] * layout["dp"] * layout["cp"] == answer["chips"] == 256
+    assert sum(answer["breakdown_s"].values()) == pytest.approx(answer["step_time_s"])
+    parts = {
+        k: v for k, v in answer["memory"].items() if k not in ("total_bytes", "capacity_bytes")
+    }
+    assert sum(parts.values()) == pytest.approx(answer["memory"]["total_bytes"])
+
+
+def test_days_turn_the_question_round() -> None:
+    asked = parity.plan_train("llama-3.1-70b", "h100", tokens="15T", gbs="16M", days=100)
+    answer = asked.to_dict()["answer"]
+    assert answer["days"] <= 100
+    assert answer["range"]["of"] == "chips"
+    assert answer["range"]["low"] <= answer["chips"] <= answer["range"]["high"]
+
+
+def test_a_match_has_a_row_for_each_wanted_chip_in_the_order_asked(matched) -> None:
+    rows = matched.to_dict()["answer"]["rows"]
+    assert [r["chip"] for r in rows] == ["h20-96", "a100-sxm-80", "ascend910b2", "ppu-96", "mi300x"]
+    for row in rows:
+        assert row.keys() >= ROW_FIELDS
+        assert row["low"] <= row["count"] <= row["high"]
+
+
+def test_counts_of_a_training_match_lie_where_physics_puts_them(matched) -> None:
+    """More than the ratio of peaks at equal efficiency would need, less than three times it."""
+    peaks = {"h20-96": 148, "a100-sxm-80": 312, "ascend910b2": 354, "ppu-96": 119}
+    for row in matched.to_dict()["answer"]["rows"]:
+        if row["chip"] in peaks:
+            naive = 1024 * 989.4 / peaks[row["chip"]]
+            assert 0.7 * naive < row["count"] < 1.6 * naive
+
+
+def test_an_unpublished_bandwidth_widens_the_range_of_decoding(matched) -> None:
+    served = parity.match(
+        "llama-3.1-70b", have="640xh100", want="h20,ppu", isl=128, osl=2000, tpot="60ms"
+    )
+    h20, ppu = served.to_dict()["answer"]["rows"]
+
+    def width(row) -> float:
+        return (row["high"] - row["low"]) / row["count"]
+
+    assert width(ppu) > 2 * width(h20)
+
+
+def test_a_chip_matches_itself() -> None:
+    rows = parity.match("llama-3.1-70b", have="1024xh100", want="h100", **TRAIN).to_dict()[
+        "answer"
+    ]["rows"]
+    assert [(r["count"], r["low"], r["high"]) for r in rows] == [(1024, 1024, 1024)]
+    served = parity.match("llama-3.1-70b", have="8xh100", want="h100", isl="2k", osl=500)
+    row = served.to_dict()["answer"]["rows"][0]
+    assert (row["count"], row["low"], row["high"]) == (8, 8, 8)
+
+
+def test_a_chip_without_figures_is_a_row_that_names_the_missing_one() -> None:
+    answer = parity.match("llama-3.1-70b", have="8xh100", want="sohu,h20")
+    sohu, h20 = answer.to_dict()["answer"]["rows"]
+    assert sohu["count"] is None
+    assert "compute.dense" in sohu["reason"]
+    assert h20["count"] > 0
+
+
+def test_no_chip_that_reaches_it_is_exit_code_4() -> None:
+    answer = parity.match(
+        "llama-3.1-8b", want="v100", tokens_per_second="100M", train=True, gbs="1M"
+    )
+    assert answer.exit_code == 4
+    assert answer.to_dict()["answer"]["rows"][0]["count"] is None
+
+
+def test_answers_are_json_text_and_html_of_the_same(matched) -> None:
+    assert json.loads(json.dumps(matched.to_dict(), allow_nan=False))["schema_version"] == 1
+    assert "5" in matched.explain()
+    assert matched._repr_html_().startswith("<section")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: api.plan_train("llama-3.1-70b", "h100"), UsageError, "no count"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xh100", gbs=100), UsageError, "one sequence"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xh100", days=-1), UsageError, "above zero"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xh100", top=0), UsageError, "1 to 20"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xh100,8xh20"), UsageError, "2 kinds of chip"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xh10000"), UsageError, "h100"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xsohu"), MissingFact, "compute.dense"),
+        (lambda: api.plan_train("llama-3.1-70b", "64xa100", dtype="fp8"), Infeasible, "fp8"),
+        (lambda: api.plan_train("llama-3.1-70b", "64xa100", dtype="fp7"), UsageError, "fp7"),
+        (lambda: api.match("llama-3.1-8b", want="8xh20", have="8xh100"), UsageError, "count"),
+        (lambda: api.match("llama-3.1-8b", want="h20"), UsageError, "target"),
+        (lambda: api.match("llama-3.1-8b", want="h20", have="h100"), UsageError, "no count"),
+        (lambda: api.match("llama-3.1-8b", want="", have="8xh100"), UsageError, "chip"),
+        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100", tpot="0ms"), UsageError, "ab"),
+        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100", isl=0), UsageError, "--isl"),
+        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100", kv="no"), UsageError, "dty"),
+    ],
+)  # fmt: skip
+def test_questions_that_cannot_be_read_say_why(call, error, words) -> None:
+    with pytest.raises(error, match=words):
+        call()
