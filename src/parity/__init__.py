@@ -10,7 +10,7 @@ when it is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from parity.api import match, plan_train
@@ -21,7 +21,7 @@ __all__ = ["ParityError", "match", "plan_train"]
 _WHERE = {"ParityError": "parity.errors", "match": "parity.api", "plan_train": "parity.api"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _WHERE:
         raise AttributeError(f"module 'parity' has no attribute {name!r}")
     return getattr(import_module(_WHERE[name]), name)
