@@ -26,7 +26,8 @@ class TestWhere:
             "ascend950pr", "ascend950dt", "ascend950dt-96", "ascend960", "ascend970",
         }  # fmt: skip
 
-    @pytest.mark.parametrize("text", 
+    @pytest.mark.parametrize(
+        "text",
         ["memory>=80GB vendor=huawei", "vendor = Huawei, memory >= 80e9B",
          "memory.capacity>=80GB vendor='huawei'"],
     )  # fmt: skip

@@ -77,6 +77,8 @@ def signature(folders: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
     """What changes when a user edits, adds or removes a catalogue file. Cheap: no file is read."""
     paths = [path for folder in folders for _, _, path in _walk(folder)]
     found = []
+    with contextlib.suppress(OSError):
+        found.append((str(Path.cwd()), 0, 0))  # folders and the project file may be relative
     for path in [*paths, Path(PROJECT_FILE)]:
         with contextlib.suppress(OSError):
             entry = path.stat()

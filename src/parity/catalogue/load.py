@@ -48,6 +48,8 @@ def resolve(name: str) -> str:
 def cluster(name: str) -> Cluster:
     """The cluster of that id. Raises `UnknownName`."""
     known = catalogue().clusters
+    if name in known:
+        return known[name]
     by_key = {normalise(n): c for c in known.values() for n in (c.name, c.id)}
     found = by_key.get(normalise(name[:_LONGEST_NAME]))
     if found is None:
