@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import doc_blocks
 import pytest
 
+import doc_blocks
 from parity.catalogue import load
 from parity.errors import BadCatalogue
 
