@@ -2,15 +2,16 @@
 
 A fence ` ```console ` holds commands after `$ ` and what they print, standard output and error
 together, as a terminal shows it. A line `# exit 3` after a command states its exit code (else 0);
-`...` alone on a line stands for any lines. ` ```python ` runs too, all blocks of a file in one
-namespace. ` ```toml file=my-chip.toml ` (any language) writes that file where the commands run.
-`no-run` after the language leaves a block alone. Only `parity` is run: `git clone`, `cd`, `./test`
-and installing are the reader's.
+`...` alone on a line stands for any lines. ` ```python ` runs too, and ` ```pycon ` runs and shows
+what it prints, all blocks of a file in one namespace. ` ```toml file=my-chip.toml ` (any language)
+writes that file where the commands run. `no-run` after the language leaves a block alone. Only
+`parity` is run: `git clone`, `cd`, `./test` and installing are the reader's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import doctest
 import io
 import os
 import re
@@ -22,6 +23,9 @@ from typing import NamedTuple
 FENCE = re.compile(r"^```(\w+)(.*)$")
 EXIT = re.compile(r"^# exit (\d+)$")
 NOT_RUN = ("git ", "cd ", "./test", "pip install ", "uvx ")
+#: A page of 100 columns without colour, whatever the terminal that the tests run in.
+PLAIN = {"COLUMNS": "100", "NO_COLOR": "1"}
+COLOURING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
 
 
@@ -35,7 +39,7 @@ class Block(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A command of a console block, the exit code and the output it is said to have."""
+    """A command of a console block, or Python of a pycon block, and what it is said to give."""
 
     command: str
     code: int
@@ -87,6 +91,39 @@ def steps(block: Block) -> Iterator[Step]:
         yield Step(command, int(stated[1]) if stated else 0, output, block.first + first)
 
 
+def examples(block: Block) -> Iterator[Step]:
+    """The `>>> …` of a pycon block."""
+    for found in doctest.DocTestParser().get_examples("\n".join((*block.lines, ""))):
+        first = block.first + found.lineno + found.source.count("\n")
+        yield Step(found.source, 0, tuple(found.want.splitlines()), first)
+
+
+def run_page(text: str, name: str, folder: Path) -> Iterator[tuple[Step, int, list[str]]]:
+    """Run a page from top to bottom in `folder`, the working directory: what each step gives."""
+    namespace: dict[str, object] = {"__name__": name}
+    for block in blocks(text):
+        write_file(block, folder)
+        if block.language == "python":
+            source = "\n" * block.first + "\n".join(block.lines)  # so that lines count from the top
+            exec(compile(source, name, "exec"), namespace)
+        elif block.language == "pycon":
+            for step in examples(block):
+                yield step, 0, run_example(step, name, namespace)
+        elif block.language == "console":
+            for step in steps(block):
+                done = run(step)
+                if done is not None:
+                    yield step, *done
+
+
+def run_example(step: Step, name: str, namespace: dict[str, object]) -> list[str]:
+    """What Python prints for one example; an exception is raised, not printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(step.command, f"{name}:{step.first}", "single"), namespace)
+    return [line.rstrip() for line in printed.getvalue().splitlines()]
+
+
 def run(step: Step) -> tuple[int, list[str]] | None:
     """The exit code and output lines of a command; None for those that are the reader's."""
     from parity.apps.cli import main
@@ -94,7 +131,7 @@ def run(step: Step) -> tuple[int, list[str]] | None:
     if step.command.startswith(NOT_RUN):
         return None
     words = shlex.split(step.command, comments=True)
-    settings = {}
+    settings = dict(PLAIN)
     while words and _ASSIGNMENT.fullmatch(words[0]):
         name, _, value = words.pop(0).partition("=")
         settings[name] = value
@@ -102,6 +139,8 @@ def run(step: Step) -> tuple[int, list[str]] | None:
         raise ValueError(f"`{step.command}` is not a parity command; mark its block `no-run`")
     printed = io.StringIO()
     before = dict(os.environ)
+    for name in COLOURING:
+        os.environ.pop(name, None)
     os.environ.update(settings)
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -118,6 +157,26 @@ def matches(expected: tuple[str, ...], real: list[str]) -> bool:
         r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()) + r"\n" for line in expected
     )
     return re.fullmatch(pattern, "".join(line + "\n" for line in real)) is not None
+
+
+def elided(shown: tuple[str, ...], real: list[str]) -> list[str] | None:
+    """`real` cut as `shown` is, around its one `...`; None where that cannot be told.
+
+    Between blank lines the `...` stands for paragraphs, and as many are kept before and after it;
+    else it stands for lines, and as many lines are kept.
+    """
+    if shown.count("...") != 1:
+        return None
+    at = shown.index("...")
+    head, tail = shown[:at], shown[at + 1 :]
+    first, last = len(head), len(real) - len(tail)
+    if not any(head[-1:]) and not any(tail[:1]):
+        blank = [i for i, line in enumerate(real) if not line]
+        if head.count("") + tail.count("") > len(blank):
+            return None
+        first = blank[head.count("") - 1] + 1 if head else 0
+        last = blank[-tail.count("")] if tail else len(real)
+    return [*real[:first], "...", *real[last:]] if first <= last else None
 
 
 def write_file(block: Block, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Rewrites the outputs that README.md and docs/ show, from the commands beside them.
 
 Run it after a change that is meant to change what commands print, and read the diff. An output
-with `...` in it is left for you, and named, when it no longer matches.
+with one `...` is cut again as it was; with more it is left for you, and named, when it no longer
+matches. Sentences with figures in them are marked `<!-- figure -->`: look for those too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from doc_blocks import blocks, documents, matches, run, steps, write_file
+from doc_blocks import documents, elided, matches, run_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,25 +22,18 @@ def refreshed(text: str, page: str) -> str:
     """`text` with every shown output replaced by the real one."""
     lines = text.splitlines()
     changes: list[tuple[int, int, list[str]]] = []
-    for block in blocks(text):
-        write_file(block, Path.cwd())
-        if block.language != "console":
+    for step, code, real in run_page(text, page, Path.cwd()):
+        if code != step.code:
+            print(f"{page}:{step.first}: exit code {code}, {step.code} is stated")
+        if matches(step.output, real):
             continue
-        for step in steps(block):
-            done = run(step)
-            if done is None:
-                continue
-            code, real = done
-            if code != step.code:
-                print(f"{page}:{step.first}: exit code {code}, {step.code} is stated")
-            if matches(step.output, real):
-                continue
-            if "..." in step.output:
-                print(f"{page}:{step.first}: differs, and holds `...`: edit it by hand")
-                continue
-            changes.append((step.first, len(step.output), real))
-    for first, count, real in reversed(changes):
-        lines[first : first + count] = real
+        new = elided(step.output, real) if "..." in step.output else real
+        if new is None:
+            print(f"{page}:{step.first}: differs, and holds `...`: edit it by hand")
+            continue
+        changes.append((step.first, len(step.output), new))
+    for first, count, new in reversed(changes):
+        lines[first : first + count] = new
     return "\n".join(lines) + "\n"
 
 
