@@ -29,7 +29,9 @@ def job(batch: int, seq_len: int = 2048, dtype: str = "bf16") -> TrainingJob:
     )
 
 
-def step(layout: Layout, batch: int = 512, name: str = LLAMA, seq_len: int = 4096, **hardware) -> Step:
+def step(
+    layout: Layout, batch: int = 512, name: str = LLAMA, seq_len: int = 4096, **hardware
+) -> Step:
     return training_step(
         model(name), job(batch, seq_len), layout, two_level(**hardware), software()
     )
@@ -86,7 +88,9 @@ def test_the_parts_sum_to_the_step() -> None:
 
 def test_alone_nothing_is_communicated() -> None:
     b = step(single(dp=1, zero=0, recompute="full")).breakdown
-    assert [float(np.ravel(x)[0]) for x in (b.tp_s, b.cp_s, b.ep_s, b.pp_s, b.dp_s, b.bubble_s)] == [0] * 6
+    assert [
+        float(np.ravel(x)[0]) for x in (b.tp_s, b.cp_s, b.ep_s, b.pp_s, b.dp_s, b.bubble_s)
+    ] == [0] * 6
 
 
 def test_the_bubble_is_p_minus_1_over_v_m_of_the_work() -> None:
@@ -107,7 +111,9 @@ def test_columns_give_what_single_layouts_give() -> None:
     for i, row in enumerate(rows):
         alone = step(row)
         assert float(together.time_s[i]) == pytest.approx(float(alone.time_s[0]), rel=1e-12)
-        assert float(together.memory.total_bytes[i]) == pytest.approx(float(alone.memory.total_bytes[0]))
+        assert float(together.memory.total_bytes[i]) == pytest.approx(
+            float(alone.memory.total_bytes[0])
+        )
 
 
 def test_samples_broadcast_and_their_median_is_the_central_value() -> None:
@@ -138,7 +144,9 @@ BASE = {"near": 200e9, "far": 25e9, "peak": 300e12, "bandwidth": 2e12}
 @given(layout=LAYOUTS, figure=FIGURES, factor=st.floats(1.0, 20.0))
 def test_more_of_any_figure_is_never_slower(layout, figure, factor) -> None:
     better = {**BASE, figure: BASE[figure] * factor}
-    assert float(step(layout, **better).time_s[0]) <= float(step(layout, **BASE).time_s[0]) * (1 + 1e-12)
+    assert float(step(layout, **better).time_s[0]) <= float(step(layout, **BASE).time_s[0]) * (
+        1 + 1e-12
+    )
 
 
 @given(layout=LAYOUTS)

@@ -37,13 +37,13 @@ def rates(machine: Machine, dtype: str, draw: Draw = central) -> Rates:
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
     eff = efficiency(machine, dtype, draw)
     attention = efficiency(machine, half, draw)
-    peak_half = machine.peak_flop_per_s[half]
+    held = machine.peak_flop_per_s[half] * attention.sustained
     return Rates(
         dtype=dtype,
         element_bytes=DTYPE_BYTES[dtype],
-        gemm_flop_per_s=machine.peak_flop_per_s[dtype] * eff.gemm,
-        attention_forward_flop_per_s=peak_half * attention.attention_forward,
-        attention_backward_flop_per_s=peak_half * attention.attention_backward,
+        gemm_flop_per_s=machine.peak_flop_per_s[dtype] * eff.gemm * eff.sustained,
+        attention_forward_flop_per_s=held * attention.attention_forward,
+        attention_backward_flop_per_s=held * attention.attention_backward,
         bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,
         launch_s=eff.launch_s,
         units=machine.units,
@@ -52,12 +52,22 @@ def rates(machine: Machine, dtype: str, draw: Draw = central) -> Rates:
 
 
 def gemm_cost(work: Gemm, rate: Rates) -> Cost:
-    """Time of a (batched) matrix product."""
+    """Time of a (batched) matrix product whose first input arrives in 16 bits.
+
+    In a narrower dtype the input is quantised first: read at 16 bits, written narrow, and once
+    more transposed for the product of the backward pass that takes it along the other side.
+    """
+    cost = product_cost(work, rate)
+    if rate.element_bytes >= ACTIVATION_BYTES:
+        return cost
+    cast = work.batch * work.m * work.k * (ACTIVATION_BYTES + 2 * rate.element_bytes)
+    return add(cost, Cost(0.0 * cast, cast / rate.bytes_per_s, rate.launch_s))
+
+
+def product_cost(work: Gemm, rate: Rates) -> Cost:
+    """Time of a (batched) matrix product of inputs that are in its dtype already."""
     shape = gemm_shape_efficiency(work.m, work.n, work.k, rate.units, work.batch)
     moved = work.elements() * rate.element_bytes
-    if rate.element_bytes < ACTIVATION_BYTES:
-        # Quantising the input: read at 16 bits, written narrow, once more transposed.
-        moved = moved + work.batch * work.m * work.k * (ACTIVATION_BYTES + 2 * rate.element_bytes)
     return roofline(work.flop, moved, rate.gemm_flop_per_s * shape, rate.bytes_per_s, rate.launch_s)
 
 
@@ -73,7 +83,7 @@ def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
         case AttentionWork():
             return unfused_attention(work, 1.0, software.score_bytes_forward, rate)
         case Stream():
-            return _stream(work, 1.0, rate)
+            return _stream(work, software.traffic, 1.0, rate)
 
 
 def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
@@ -83,7 +93,7 @@ def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
     match work:
         case Gemm(m=m, n=n, k=k, batch=batch):
             data = gemm_cost(Gemm(m=m, n=k, k=n, batch=batch), rate)
-            weight = gemm_cost(Gemm(m=k, n=n, k=m, batch=batch), rate)
+            weight = product_cost(Gemm(m=k, n=n, k=m, batch=batch), rate)
             return add(data, weight)
         case AttentionWork() if software.fused_attention:
             moved = 2 * work.elements * ACTIVATION_BYTES
@@ -92,7 +102,7 @@ def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
         case AttentionWork():
             return unfused_attention(work, 2.0, software.score_bytes_backward, rate)
         case Stream():
-            return _stream(work, 2.0, rate)
+            return _stream(work, 2.0 * software.traffic, 2.0, rate)
 
 
 def unfused_attention(
@@ -111,9 +121,9 @@ def unfused_attention(
     return Cost(compute_s=compute, memory_s=memory, launch_s=(2 * products + 2) * rate.launch_s)
 
 
-def _stream(work: Stream, factor: float, rate: Rates) -> Cost:
-    memory = factor * work.elements * ACTIVATION_BYTES / rate.bytes_per_s
-    return Cost(compute_s=np.zeros_like(memory), memory_s=memory, launch_s=factor * rate.launch_s)
+def _stream(work: Stream, traffic: float, kernels: float, rate: Rates) -> Cost:
+    memory = traffic * work.elements * ACTIVATION_BYTES / rate.bytes_per_s
+    return Cost(np.zeros_like(memory), memory, kernels * rate.launch_s)
 
 
 def add(*costs: Cost) -> Cost:

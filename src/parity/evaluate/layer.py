@@ -39,6 +39,7 @@ class Layer:
     backward: Cost
     attention_forward: Cost  # the part selective recomputation does again
     attention_backward: Cost
+    operators: Number  # how many there are, each started by the processor
     tp_s: Number  # forward; the backward pass sends as much
     ep_s: Number
     cp_s: Number
@@ -112,6 +113,7 @@ def operators_cost(
         backward=add(nothing, *(backward_cost(work, rate, software) for _, work in works)),
         attention_forward=add(nothing, *(forward_cost(w, rate, software) for w in attention)),
         attention_backward=add(nothing, *(backward_cost(w, rate, software) for w in attention)),
+        operators=started(operators, layout),
         tp_s=tensor_parallel_time(operators, layout, tokens, machine),
         ep_s=expert_parallel_time(operators, layout, tokens, machine),
         cp_s=context_parallel_time(operators, layout, tokens, machine),
@@ -126,6 +128,21 @@ def operators_cost(
     )
 
 
+def started(operators: tuple[Operator, ...], layout: Layout) -> Number:
+    """What the host processor starts for one pass: operators, and collectives around them. [1]"""
+    gathers = 2 * len(gathered_widths(operators))
+    return len(operators) + np.where(layout.tp > 1, gathers, 0.0)
+
+
+def gathered_widths(operators: tuple[Operator, ...]) -> list[int]:
+    """Widths of the inputs that column-divided dense products take whole."""
+    return [
+        op.inputs
+        for op in operators
+        if isinstance(op, Linear) and op.split == "column" and op.saves_input and not is_routed(op)
+    ]
+
+
 def tensor_parallel_time(
     operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
 ) -> Number:
@@ -134,14 +151,9 @@ def tensor_parallel_time(
     Each input that a column-divided product takes whole is gathered once, and the sum after the
     row-divided one is scattered: together one all-reduce [Korthikanti et al. 2022, §4.2].
     """
-    dense = [
-        op
-        for op in operators
-        if isinstance(op, Linear) and op.split == "column" and op.saves_input and not is_routed(op)
-    ]
     routed = any(is_routed(op) for op in operators)
     time: Number = np.zeros(len(layout))
-    for width in [op.inputs for op in dense]:
+    for width in gathered_widths(operators):
         time = time + 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.tp, 1, machine)
     if routed:
         width = max(op.inputs for op in operators if is_routed(op) and op.split == "column")  # type: ignore[union-attr]

@@ -127,11 +127,14 @@ def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str,
     behind = software.cp_overlap * (
         layer.attention_forward.total_s + layer.attention_backward.total_s
     )
+    issue = layer.operators * software.issue_s
+    starved = np.maximum(issue - forward.total_s, 0.0)
+    starved_back = np.maximum(2.0 * issue - backward.total_s, 0.0)
     return {
         "compute_s": forward.compute_s + backward.compute_s,
         "memory_s": forward.memory_s + backward.memory_s,
-        "launch_s": forward.launch_s + backward.launch_s,
-        "recompute_s": again,
+        "launch_s": forward.launch_s + backward.launch_s + starved + starved_back,
+        "recompute_s": again + full * starved,
         "tp_s": passes * layer.tp_s * shown_share(software.tp_overlap, software),
         "ep_s": passes * layer.ep_s * shown_share(software.ep_overlap, software),
         "cp_s": np.maximum(3 * layer.cp_s - behind, 0.0),

@@ -29,6 +29,7 @@ class Curves(Record, frozen=True):
     gemm: dict[str, Coefficient] = msgspec.field(default_factory=dict)
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
+    sustained: Coefficient | None = None
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
     like: str = ""
@@ -40,6 +41,7 @@ class Prior(Record, frozen=True):
     gemm: Coefficient
     attention_forward: Coefficient
     attention_backward: Coefficient
+    sustained: Coefficient
     memory: Coefficient
     launch_s: Coefficient
 
@@ -60,6 +62,7 @@ class Efficiency:
     gemm: Number
     attention_forward: Number
     attention_backward: Number
+    sustained: Number  # of these rates, when kernels follow one another for hours
     memory: Number
     launch_s: Number
     basis: str
@@ -92,13 +95,15 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
 
     def number(name: str) -> Number:
         owner, c = pick(name)
-        return draw(f"{owner}.{name}.{dtype}", c.value, c.low, c.high)
+        key = f"{owner}.{name}.{dtype}" if name == "gemm" else f"{owner}.{name}"
+        return draw(key, c.value, c.low, c.high)
 
     owner, gemm = pick("gemm")
     return Efficiency(
         gemm=number("gemm"),
         attention_forward=number("attention_forward"),
         attention_backward=number("attention_backward"),
+        sustained=number("sustained"),
         memory=number("memory"),
         launch_s=number("launch_s"),
         basis=f"{owner} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",

@@ -27,6 +27,8 @@ class Software(Record, frozen=True):
     ep_overlap: float
     near_engine_share: float  # of compute that hidden communication takes, inside a domain
     far_engine_share: float  # and across the network
+    issue_s: float  # of the host processor, to start one operator
+    traffic: float  # bytes moved by memory-bound operators, over one read and one write of each
     gradient_bytes: float  # per gradient element as it is accumulated and reduced
     score_bytes_forward: float  # moved per element of the score matrix where attention is unfused
     score_bytes_backward: float

@@ -9,7 +9,7 @@ from parity.record import Record
 from parity.workload.dtype import dtype
 
 #: Dtypes matrix products can be trained in.
-TRAINED = ("bf16", "fp16", "fp8", "tf32", "fp32")
+TRAINED = ("bf16", "fp16", "fp8", "fp4", "int8", "tf32", "fp32")
 
 
 class TrainingJob(Record, frozen=True, kw_only=True):
