@@ -71,6 +71,11 @@ def names() -> tuple[str, ...]:
     return tuple(bundled())
 
 
+def spelled(name: str) -> str:
+    """The bundled model that `name` spells, or ""; neither files nor the Hub are looked at."""
+    return _aliases().get(_squash(name), "")
+
+
 @functools.cache
 def bundled() -> dict[str, Bundled]:
     """The bundled models with their sources and published sizes, by name."""

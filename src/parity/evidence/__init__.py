@@ -1,0 +1,1 @@
+"""Measurements that others published, what Parity predicts for them, and the error between."""

@@ -1,0 +1,141 @@
+"""The layout of a case: its own, its own with what it leaves open filled in, or a searched one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from parity.catalogue.machine import Machine
+from parity.evaluate.training import training_step
+from parity.evidence.resolve import Case
+from parity.evidence.schema import SOME, Row
+from parity.evidence.sources import leaves_out
+from parity.layout.layout import RECOMPUTE, Column, Layout
+from parity.search.grid import MOST_VIRTUAL_STAGES, layouts, powers_of_two
+from parity.search.train import evaluate
+from parity.timing.software import software
+
+#: Sequences of a microbatch that are tried where a row names none.
+MOST_SEQUENCES = 16
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A case and the one layout it is predicted at."""
+
+    case: Case
+    layout: Layout
+    origin: str  # stated, completed or searched
+
+
+class NoLayout(Exception):
+    """No layout can be given; the message says why."""
+
+
+def zero_stage(words: str, replicas: int) -> int:
+    """The ZeRO stage that a row's words mean; the distributed optimizer where it has none."""
+    low = words.lower()
+    if not low:
+        return 1 if replicas > 1 else 0
+    if "none" in low:
+        return 0
+    if "zero-2" in low or "shard_grad_op" in low or "optimizer+grads" in low:
+        return 2
+    if "zero-3" in low or "fsdp" in low or "full_shard" in low:
+        return 3
+    return 1
+
+
+def place(case: Case, target: Machine) -> Placed:
+    """The layout of a case on `target`. Raises `NoLayout`."""
+    row = case.row
+    if not any((row.tp, row.pp, row.dp, row.microbatch)):
+        return Placed(case, _searched(case, target), "searched")
+    options, whole = _stated(case)
+    if whole:
+        return Placed(case, options, "stated")
+    return Placed(case, _fastest_that_fits(case, options, target), "completed")
+
+
+def _stated(case: Case) -> tuple[Layout, bool]:
+    """What a row says, with every value of what it leaves open; whether it leaves nothing open."""
+    row = case.row
+    tp, pp, cp, ep = (max(getattr(row, name), 1) for name in ("tp", "pp", "cp", "ep"))
+    tp, pp = _in_chips(row, tp, pp)
+    inner = tp * pp * cp
+    if case.chips % inner:
+        raise NoLayout(
+            f"tp {tp} · pp {pp} · cp {cp} = {inner:,} does not divide its {case.chips:,} chips"
+        )
+    dp = case.chips // inner
+    batch = case.job.global_batch_sequences
+    if dp > batch:
+        raise NoLayout(f"{dp:,} replicas share a global batch of {batch:,} sequences")
+    sizes = [row.microbatch] if row.microbatch else powers_of_two(min(batch / dp, MOST_SEQUENCES))
+    modes = [case.recompute] if case.recompute else list(RECOMPUTE)
+    fixed = {
+        "tp": tp, "pp": pp, "dp": dp, "cp": cp, "ep": ep,
+        "zero": zero_stage(row.zero_or_fsdp, dp * cp),
+        "sequence_parallel": int(row.seq_parallel != "no"),
+    }  # fmt: skip
+    options = list(product(sizes, modes, _interleaves(case, pp)))
+    columns = {name: np.full(len(options), value) for name, value in fixed.items()}
+    columns["microbatch"] = np.array([size for size, _, _ in options])
+    columns["recompute"] = np.array([RECOMPUTE.index(mode) for _, mode, _ in options])
+    columns["interleave"] = np.array([virtual for _, _, virtual in options])
+    return Layout(**columns), len(options) == 1
+
+
+def _interleaves(case: Case, pp: int) -> list[int]:
+    """The virtual stages a row says, or all it may mean."""
+    row = case.row
+    most = min(-(-case.arch.num_hidden_layers // pp), MOST_VIRTUAL_STAGES)
+    if row.interleave == SOME and most > 1:
+        return list(range(2, most + 1))
+    if pp > 1 and leaves_out(row, "interleave"):
+        return list(range(1, most + 1))
+    return [max(row.interleave, 1)]
+
+
+def _in_chips(row: Row, tp: int, pp: int) -> tuple[int, int]:
+    """Degrees counted in parts of a chip, as degrees of chips: the parts share a tp group."""
+    ranks = row.ranks_per_chip
+    if ranks == 1 or tp % ranks == 0:
+        return tp // ranks, pp
+    return tp, max(1, pp // ranks)
+
+
+def _fastest_that_fits(case: Case, options: Layout, target: Machine) -> Layout:
+    """The fastest row that fits in memory, else the one that needs least."""
+    step = training_step(case.arch, case.job, options, target, software(case.software))
+    total = np.broadcast_to(step.memory.total_bytes, len(options))
+    fits = total <= float(np.mean(target.memory_bytes))
+    order = np.where(fits, step.time_s, np.inf) if fits.any() else total
+    return _row(options, int(np.argmin(order)))
+
+
+def _searched(case: Case, target: Machine) -> Layout:
+    """The fastest layout of all that keep to what the row does say."""
+    row, era = case.row, software(case.software)
+    space = layouts(case.arch, case.job, target, era, chips=case.chips)
+    allowed: Column = np.ones(len(space), dtype=bool)
+    if row.zero_or_fsdp:
+        allowed &= (space.zero == zero_stage(row.zero_or_fsdp, 2)) | (space.dp * space.cp == 1)
+    if case.recompute:
+        allowed &= space.recompute == RECOMPUTE.index(case.recompute)
+    for name in ("cp", "ep", "interleave"):
+        if getattr(row, name) > 0:
+            allowed &= getattr(space, name) == getattr(row, name)
+    space = space.take(allowed)
+    if not len(space):
+        raise NoLayout("no legal layout keeps to what the row states")
+    found = evaluate(case.arch, case.job, space, target, era)
+    if not len(found.layout):  # it ran, so Parity's memory model is wrong about it
+        return _fastest_that_fits(case, space, target)
+    return _row(found.layout, int(np.argmin(found.time_s)))
+
+
+def _row(layout: Layout, index: int) -> Layout:
+    return layout.take(np.array([index]))

@@ -1,0 +1,137 @@
+"""What is true of all rows of one source, and what a row leaves to be known from it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+import numpy as np
+
+from parity.evidence.schema import Convention, Row
+from parity.record import Record
+
+_LONGEST_SET = 60
+_LORA = re.compile(r"\blora\b", re.IGNORECASE)
+#: More ranks to a chip than this, and the degrees of parallelism are simply wrong.
+_MOST_RANKS = 8
+
+
+class Set(Record, frozen=True, kw_only=True):
+    """The rows of one source. `match` is part of what their `source` and `where` say."""
+
+    id: str
+    title: str
+    match: tuple[str, ...] = ()
+    software: str = "current"
+    flop_convention: Convention = ""
+    precision: dict[str, str] = msgspec.field(default_factory=dict)
+    recompute: dict[str, str] = msgspec.field(default_factory=dict)
+    silent: tuple[str, ...] = ()  # columns it leaves out: blank there does not mean 1
+    note: str = ""
+
+
+class Benchmark(Record, frozen=True, kw_only=True):
+    """Tokens until a benchmark's target is reached, by global batch in sequences."""
+
+    model: str
+    task: str
+    source: str
+    points: tuple[tuple[int, float], ...]
+
+
+def _toml(name: str, key: str) -> object:
+    text = files("parity.evidence").joinpath("data", name).read_text("utf-8")
+    return tomllib.loads(text)[key]
+
+
+@cache
+def sets() -> tuple[Set, ...]:
+    """Every source known, in the order in which they are tried."""
+    return msgspec.convert(_toml("sources.toml", "set"), tuple[Set, ...])
+
+
+@cache
+def set_of(source: str, where: str = "") -> Set:
+    """The set a row belongs to by its source; one of its own where nobody knows it."""
+    low = f"{source} {where}".lower()
+    for known in sets():
+        if any(part.lower() in low for part in known.match):
+            return known
+    name = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_LONGEST_SET]
+    return Set(id=name or "unnamed", title=source or "no source named")
+
+
+@cache
+def by_id(name: str) -> Set:
+    """The set called `name`; one that says nothing where nobody knows it."""
+    return next((s for s in sets() if s.id == name), Set(id=name, title=name))
+
+
+@cache
+def benchmarks() -> tuple[Benchmark, ...]:
+    """The benchmarks whose length is known."""
+    return msgspec.convert(_toml("convergence.toml", "benchmark"), tuple[Benchmark, ...])
+
+
+def with_conventions(row: Row) -> Row:
+    """The row with its conventions made explicit, from its notes and from its source."""
+    about = by_id(row.set)
+    timed = row.metric in ("train_time", "chip_hours")
+    return msgspec.structs.replace(
+        row,
+        flop_convention=row.flop_convention or _convention(row, about),
+        time_kind=row.time_kind or ("train" if timed else "step"),
+        task=row.task or ("lora" if _LORA.search(row.notes) else "pretrain"),
+        ranks_per_chip=_ranks(row),
+        software=row.software or about.software,
+    )
+
+
+def precision_of(row: Row, chip: str) -> str:
+    """The precision a row states, else its source's for the chip of that id, else ""."""
+    known = by_id(row.set).precision
+    return row.precision or known.get(chip, known.get("*", ""))
+
+
+def recompute_of(row: Row, kind: str) -> str:
+    """The recomputation a row states, else its source's for models of that kind, else ""."""
+    return row.recompute or by_id(row.set).recompute.get(kind, "")
+
+
+def leaves_out(row: Row, column: str) -> bool:
+    """Whether the row's source never gives this column, so that blank means nothing."""
+    return not getattr(row, column) and column in by_id(row.set).silent
+
+
+def tokens_of(row: Row, model: str) -> float:
+    """Tokens of a timed run: the row's, else those its benchmark needs; 0 where neither is known.
+
+    model: name of the architecture.
+    """
+    if row.tokens or not row.global_batch_seqs or not row.set.startswith("mlperf"):
+        return row.tokens
+    for known in benchmarks():
+        if known.model == model and known.task == row.task:
+            batches, tokens = zip(*known.points, strict=True)
+            return float(np.interp(row.global_batch_seqs, batches, tokens))
+    return 0.0
+
+
+def _convention(row: Row, about: Set) -> Convention:
+    if row.metric not in ("tflops_per_chip", "mfu"):
+        return ""
+    if "hardware TFLOP/s" in row.notes:
+        return "hardware"
+    return about.flop_convention or "model"
+
+
+def _ranks(row: Row) -> int:
+    """Ranks a chip: degrees that multiply to a few times the chips count parts of a chip."""
+    degrees = max(row.tp, 1) * max(row.pp, 1) * max(row.cp, 1) * row.dp
+    if row.ranks_per_chip > 1 or not row.chip_count or not degrees:
+        return row.ranks_per_chip
+    ranks, rest = divmod(degrees, row.chip_count)
+    return ranks if rest == 0 and 1 < ranks <= _MOST_RANKS else 1
