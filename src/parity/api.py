@@ -27,7 +27,7 @@ from parity.search import train as training
 from parity.search.findings import choose_dtype
 from parity.search.serve import ServingJob, best_replica
 from parity.timing.software import CURRENT, Software, software
-from parity.units import parse, parse_count
+from parity.units import parse, parse_count, parse_length
 from parity.workload.dtype import dtype as dtype_name
 from parity.workload.find import model as find_model
 from parity.workload.operator import Architecture
@@ -185,8 +185,8 @@ def _match_serving(
     arch, era = find_model(model), software(generation)
     limit = _positive(parse(tpot, "s", "--tpot"), "--tpot") if tpot is not None else float("inf")
     job = ServingJob(
-        input_tokens=parse_count(_binary(isl), "--isl", most=1e7),
-        output_tokens=parse_count(_binary(osl), "--osl", most=1e6),
+        input_tokens=parse_length(isl, "--isl", most=1e7),
+        output_tokens=parse_length(osl, "--osl", most=1e6),
         dtype="bf16",
         kv_dtype=dtype_name(kv),
         tpot_s=limit,
@@ -217,8 +217,8 @@ def _asked(dtype: str) -> str:
 
 
 def _run(model: str, tokens: Quantity, seq: Quantity, gbs: Quantity, generation: str) -> _Run:
-    seq_len = parse_count(_binary(seq), "--seq", least=16, most=1e8)
-    batch_tokens = parse_count(_binary(gbs), "--gbs", most=1e12)
+    seq_len = parse_length(seq, "--seq", least=16)
+    batch_tokens = parse_length(gbs, "--gbs", most=1e12)
     if batch_tokens < seq_len:
         raise UsageError(f"--gbs is {gbs} tokens, less than one sequence of {seq_len:,}.")
     job = TrainingJob(
@@ -234,13 +234,6 @@ def _few(top: int) -> int:
     if not 1 <= top <= 20:
         raise UsageError(f"--top is {top}; 1 to 20 was expected.")
     return top
-
-
-def _binary(quantity: Quantity) -> Quantity:
-    """Token lengths with a suffix are powers of two: `8k` is 8,192, `16M` 2,048 times that."""
-    text = str(quantity).strip()
-    scale = {"k": 2**10, "K": 2**10, "m": 2**20, "M": 2**20}.get(text[-1:])
-    return int(text[:-1]) * scale if scale and text[:-1].isdigit() else quantity
 
 
 def _step_for_days(job: TrainingJob, days: Quantity) -> float:

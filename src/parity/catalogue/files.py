@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from parity import cache as user_cache
 from parity.errors import BadCatalogue, shorten
 
 Kind = Literal["chips", "clusters", "links", "sources", "project"]
@@ -98,7 +99,7 @@ def digest(texts: list[Text]) -> str:
 
 def read_cache(key: str) -> bytes | None:
     """What was kept under `key`; None where it is missing or damaged."""
-    folder = _cache_folder()
+    folder = user_cache.folder()
     if folder is None:
         return None
     try:
@@ -111,33 +112,14 @@ def read_cache(key: str) -> bytes | None:
 
 def write_cache(key: str, payload: bytes) -> None:
     """Keep `payload` under `key`, whole or not at all; where it cannot be kept, nothing happens."""
-    import tempfile
-
-    folder = _cache_folder()
-    if folder is None:
+    checksum = hashlib.sha256(payload).hexdigest().encode()
+    written = user_cache.write(f"catalogue-{key}.json", checksum + b"\n" + payload)
+    if written is None:
         return
     with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".catalogue-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
-            Path(name).replace(folder / f"catalogue-{key}.json")
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            return
-        kept = sorted(folder.glob("catalogue-*.json"), key=lambda p: -p.stat().st_mtime_ns)
+        kept = sorted(written.parent.glob("catalogue-*.json"), key=lambda p: -p.stat().st_mtime_ns)
         for old in kept[_CACHES_KEPT:]:
             old.unlink(missing_ok=True)
-
-
-def _cache_folder() -> Path | None:
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    if named and Path(named).is_absolute():
-        return Path(named) / "parity"
-    with contextlib.suppress(RuntimeError):
-        return Path.home() / ".cache" / "parity"
-    return None
 
 
 @cache

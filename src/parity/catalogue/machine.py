@@ -120,7 +120,8 @@ def _levels(chip: Chip, built: Cluster | None, number: Reader, draw: Draw) -> tu
             "scale_up.bandwidth", (up and up.bandwidth) or chip.scale_up.bandwidth, "200GB/s"
         )
         topology: Topology = up.topology if up else "switch"
-        levels.append(_level("scale-up", domain, topology, bandwidth, up.link if up else "", draw))
+        link = up.link if up else chip.scale_up.link
+        levels.append(_level("scale-up", domain, topology, bandwidth, link, draw))
     if domain < node:
         host = chip.host_link and find_link(chip.host_link).bandwidth
         bandwidth = _host_bandwidth(chip, host, number)
