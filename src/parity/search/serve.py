@@ -14,6 +14,7 @@ from parity.layout.layout import Layout
 from parity.record import Finding
 from parity.search.findings import note
 from parity.search.grid import cross, divisors, keep, powers_of_two
+from parity.search.train import comparable
 from parity.timing.software import Software
 from parity.units import render
 from parity.workload.operator import Architecture
@@ -96,7 +97,7 @@ def best_replica(
     if not meets.any():
         raise Infeasible(*_too_slow(arch, job, target, float(steady.tpot_s[fits].min())))
     rate = np.where(meets, steady.requests_per_s / layout.chips, -1.0)
-    i = int(np.argmax(rate))
+    i = int(np.argmax(comparable(rate)))
     row, b = layout.take(np.array([i])), np.array([batch[i]])
     return Replica(
         target, row, int(batch[i] * row.pp[0]), int(row.chips[0]),

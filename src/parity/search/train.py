@@ -153,7 +153,7 @@ def _distinct_best(found: Candidates, top: int) -> list[int]:
     """Indices of the fastest rows, skipping near copies (same tp, pp, cp, dp)."""
     seen: set[tuple[int, ...]] = set()
     out: list[int] = []
-    for i in np.argsort(found.time_s, kind="stable"):
+    for i in np.argsort(comparable(found.time_s), kind="stable"):
         row = tuple(int(getattr(found.layout, n)[i]) for n in ("tp", "pp", "cp", "dp"))
         if row not in seen:
             seen.add(row)
@@ -161,6 +161,13 @@ def _distinct_best(found: Candidates, top: int) -> list[int]:
         if len(out) == top:
             break
     return out
+
+
+def comparable(figure: Number) -> Number:
+    """The figure to seven digits: layouts that differ by rounding keep the order of the search,
+    so that every machine gives the same answer.
+    """
+    return np.asarray(figure, dtype=np.float32)
 
 
 def _no_layout(target: Machine, chips: int) -> Infeasible:
@@ -283,7 +290,7 @@ def _cheapest(found: Candidates, target: Machine, time_s: float) -> tuple[int, i
         return None
     count = in_nodes(found.layout.chips, target.node)
     rows = np.flatnonzero(meets)
-    best = rows[np.lexsort((found.time_s[rows], count[rows]))[0]]
+    best = rows[np.lexsort((comparable(found.time_s[rows]), count[rows]))[0]]
     return int(best), int(count[best])
 
 
@@ -299,7 +306,7 @@ def _wall(
         need = render(found.leanest_bytes, "byte")
         have = render(float(np.mean(target.memory_bytes)), "byte")
         return Wall(None, f"memory: the leanest layout needs {need} a chip, {have} are there")
-    row = found.layout.take(np.array([int(np.argmin(found.time_s))]))
+    row = found.layout.take(np.array([int(np.argmin(comparable(found.time_s)))]))
     fastest = plan(arch, job, target, software, row)
     parts = fastest.step.breakdown
     share = {f.name: float(getattr(parts, f.name)[0]) for f in fields(Breakdown)}
