@@ -30,6 +30,10 @@ COMMANDS = {
     "plan": ("parity.apps.commands.plan:plan", "Lay out a training run on chips."),
     "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
+    "validate": (
+        "parity.apps.commands.validate:validate",
+        "Predict published measurements and print the error.",
+    ),
 }
 OUTPUT = Group("Output", sort_key=9)
 

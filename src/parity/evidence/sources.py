@@ -29,6 +29,7 @@ class Set(Record, frozen=True, kw_only=True):
     flop_convention: Convention = ""
     precision: dict[str, str] = msgspec.field(default_factory=dict)
     recompute: dict[str, str] = msgspec.field(default_factory=dict)
+    seq_len: int = 0
     silent: tuple[str, ...] = ()  # columns it leaves out: blank there does not mean 1
     note: str = ""
 
@@ -82,6 +83,7 @@ def with_conventions(row: Row) -> Row:
     timed = row.metric in ("train_time", "chip_hours")
     return msgspec.structs.replace(
         row,
+        seq_len=row.seq_len or about.seq_len,
         flop_convention=row.flop_convention or _convention(row, about),
         time_kind=row.time_kind or ("train" if timed else "step"),
         task=row.task or ("lora" if _LORA.search(row.notes) else "pretrain"),
