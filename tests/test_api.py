@@ -54,12 +54,12 @@ def test_a_match_has_a_row_for_each_wanted_chip_in_the_order_asked(matched) -> N
 
 
 def test_counts_of_a_training_match_lie_where_physics_puts_them(matched) -> None:
-    """More than the ratio of peaks at equal efficiency would need, less than three times it."""
+    """Around the ratio of peaks: kernels of these families reach 0.55 to 1.6 times as much."""
     peaks = {"h20-96": 148, "a100-sxm-80": 312, "ascend910b2": 354, "ppu-96": 119}
     for row in matched.to_dict()["answer"]["rows"]:
         if row["chip"] in peaks:
             naive = 1024 * 989.4 / peaks[row["chip"]]
-            assert 0.7 * naive < row["count"] < 1.6 * naive
+            assert 0.55 * naive < row["count"] < 1.6 * naive
 
 
 def test_an_unpublished_bandwidth_widens_the_range_of_decoding(matched) -> None:

@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from parity.api import match, plan_train
     from parity.errors import ParityError
+    from parity.outputs.accuracy import validate
 
-__all__ = ["ParityError", "match", "plan_train"]
+__all__ = ["ParityError", "match", "plan_train", "validate"]
 
-_WHERE = {"ParityError": "parity.errors", "match": "parity.api", "plan_train": "parity.api"}
+_WHERE = {
+    "ParityError": "parity.errors",
+    "match": "parity.api",
+    "plan_train": "parity.api",
+    "validate": "parity.outputs.accuracy",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -15,10 +15,9 @@ from msgspec import structs
 
 from parity.catalogue.load import chips
 from parity.catalogue.machine import Machine, machine
-from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.catalogue.table import where
-from parity.errors import UsageError
+from parity.errors import MissingFact, UsageError
 from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.planning import plan_answer
@@ -116,6 +115,12 @@ def match(
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
     """
     wanted = _many(want)
+    targets = {"--have": have, "--days": days, "--tokens-per-second": tokens_per_second}
+    given = [name for name, value in targets.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} each set the target; give one of them.")
+    if days is not None and not train:
+        raise UsageError("--days sets the target of a training match; add --train.")
     if train:
         return _match_training(
             model,
@@ -137,7 +142,7 @@ def match(
 def _match_training(
     model: str,
     have: str | None,
-    wanted: tuple[Chip, ...],
+    wanted: tuple[Batch, ...],
     tokens: Quantity,
     seq: Quantity,
     gbs: Quantity,
@@ -148,7 +153,7 @@ def _match_training(
 ) -> Answer:
     run = _run(model, tokens, seq, gbs, generation)
     arch, era, job = run.arch, run.era, run.job
-    plan = None
+    plan, about = None, arch.findings
     if have:
         batch = _one(have, "--have", counted=True)
         own, _ = choose_dtype(batch.chip, _asked(dtype))
@@ -156,6 +161,7 @@ def _match_training(
         target = machine(batch.chip)
         plan = training.best_plans(arch, job, target, era, batch.count or 1, 1)[0]
         step_s = plan.time_s
+        about += matching.quality(target, own)
     elif days is not None:
         step_s = _step_for_days(job, days)
     elif tokens_per_second is not None:
@@ -167,13 +173,13 @@ def _match_training(
     machines, missing = _machines(wanted)
     rows = matching.match_training(arch, job, step_s, plan, machines, era, _asked(dtype))
     shown = MatchQuestion("training", arch.name, have or "", step_s, job, None)
-    return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]))
+    return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]), about)
 
 
 def _match_serving(
     model: str,
     have: str | None,
-    wanted: tuple[Chip, ...],
+    wanted: tuple[Batch, ...],
     isl: Quantity,
     osl: Quantity,
     tpot: Quantity | None,
@@ -191,12 +197,14 @@ def _match_serving(
         kv_dtype=dtype_name(kv),
         tpot_s=limit,
     )
-    plan, chips_held = None, 0
+    plan, chips_held, about = None, 0, arch.findings
     if have:
         batch = _one(have, "--have", counted=True)
         chips_held = batch.count or 1
         own, _ = choose_dtype(batch.chip, _asked(dtype))
-        plan = best_replica(arch, replace(job, dtype=own), machine(batch.chip), era, chips_held)
+        target = machine(batch.chip)
+        plan = best_replica(arch, replace(job, dtype=own), target, era, chips_held)
+        about += matching.quality(target, own)
         requests_per_s = plan.requests_per_s * (chips_held // plan.chips)
     elif tokens_per_second is not None:
         requests_per_s = _rate(tokens_per_second) / job.output_tokens
@@ -209,7 +217,7 @@ def _match_serving(
         arch, job, requests_per_s, plan, chips_held, machines, era, _asked(dtype)
     )
     shown = MatchQuestion("serving", arch.name, have or "", requests_per_s, None, job)
-    return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]))
+    return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]), about)
 
 
 def _asked(dtype: str) -> str:
@@ -265,11 +273,12 @@ def _one(text: str | None, option: str, *, counted: bool = False) -> Batch:
     return batches[0]
 
 
-def _many(text: str) -> tuple[Chip, ...]:
+def _many(text: str) -> tuple[Batch, ...]:
+    """The chips of --want: named, `all`, or a filter such as `vendor=huawei`."""
     if text.strip() == "all":
-        return chips()
+        return tuple(Batch(None, chip, chip.id) for chip in chips())
     if "@" not in text and any(mark in text for mark in "<>="):
-        return where(text, chips())
+        return tuple(Batch(None, chip, chip.id) for chip in where(text, chips()))
     batches = parse_fleet(text)
     for batch in batches:
         if batch.count is not None:
@@ -277,22 +286,23 @@ def _many(text: str) -> tuple[Chip, ...]:
                 "--want takes chips without a count, since the count is the answer: "
                 f"`{batch.chip.id}`, not `{batch.count}x{batch.chip.id}`."
             )
-    return tuple(batch.chip for batch in batches)
+    return batches
 
 
-def _machines(wanted: Iterable[Chip]) -> tuple[tuple[Machine, ...], list[matching.Row]]:
+def _machines(wanted: Iterable[Batch]) -> tuple[tuple[Machine, ...], list[matching.Row]]:
     """Numbers of each wanted chip; a row that names the missing figure where one is missing."""
-    from parity.errors import MissingFact
-
     machines, missing = [], []
-    for chip in wanted:
+    for batch in wanted:
         try:
-            machines.append(machine(chip))
+            machines.append(machine(batch.chip))
         except MissingFact as error:
-            missing.append(matching.refused(chip, error))
+            missing.append(matching.refused(batch.chip, error))
     return tuple(machines), missing
 
 
-def _in_order(wanted: tuple[Chip, ...], rows: list[matching.Row]) -> list[matching.Row]:
-    place = {id(chip): i for i, chip in enumerate(wanted)}
-    return sorted(rows, key=lambda row: place[id(row.chip)])
+def _in_order(wanted: tuple[Batch, ...], rows: list[matching.Row]) -> list[matching.Row]:
+    """Rows as they were asked for; a chip with overrides is called by them."""
+    place = {id(batch.chip): i for i, batch in enumerate(wanted)}
+    ordered = sorted(rows, key=lambda row: place[id(row.chip)])
+    labels = {id(b.chip): f"{b.chip.id}@{b.text.split('@', 1)[1]}" for b in wanted if "@" in b.text}
+    return [replace(row, label=labels.get(id(row.chip), "")) for row in ordered]

@@ -123,7 +123,7 @@ def test_samples_broadcast_and_their_median_is_the_central_value() -> None:
     result = training_step(model(LLAMA), job(512, 4096), layout, uncertain, software(), sampler)
     central = training_step(model(LLAMA), job(512, 4096), layout, machine(chip("ppu")), software())
     assert result.time_s.shape == (64, 2)
-    assert np.median(result.time_s, axis=0) == pytest.approx(central.time_s, rel=0.05)
+    assert np.median(result.time_s, axis=0) == pytest.approx(central.time_s, rel=0.1)
 
 
 LAYOUTS = st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parity.errors import NeedsExtra, UnknownName
+from parity.errors import UnknownName
 from parity.evidence import physics, read
 from parity.evidence import validate as validation
 from parity.evidence.layouts import Placed
@@ -174,15 +174,6 @@ def test_an_unknown_set_is_named():
         validation.validate(sets=["sc22"])
 
 
-def test_leaving_out_needs_scipy(monkeypatch):
-    def absent(name: str):
-        raise ImportError(name)
-
-    monkeypatch.setattr(validation.importlib, "import_module", absent)
-    with pytest.raises(NeedsExtra, match="SciPy"):
-        validation.validate(sets=["sc21"], leave_out="source")
-
-
 def test_each_source_is_predicted_by_a_fit_without_it(monkeypatch):
     asked = []
 
@@ -190,7 +181,7 @@ def test_each_source_is_predicted_by_a_fit_without_it(monkeypatch):
         asked.append((len(rows), leave_out))
         return lambda key, value, low, high: 2 * value if key.endswith("gemm.fp16") else value
 
-    monkeypatch.setattr(validation, "_fit", lambda: fit)
+    monkeypatch.setattr(validation, "fit", fit)
     doubled = validation.validate(sets=["sc21", "korthikanti"], leave_out="source")
     plain = validation.validate(sets=["sc21", "korthikanti"])
     assert asked == [(958, "sc21"), (958, "korthikanti")]

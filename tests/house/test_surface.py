@@ -12,7 +12,7 @@ from parity.apps.commands import match, plan
 
 
 def test_the_public_names():
-    assert parity.__all__ == ["ParityError", "match", "plan_train"]
+    assert parity.__all__ == ["ParityError", "match", "plan_train", "validate"]
     assert all(hasattr(parity, name) for name in parity.__all__)
     assert set(parity.__all__) <= set(dir(parity))
 

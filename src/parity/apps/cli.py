@@ -32,7 +32,7 @@ COMMANDS = {
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
     "validate": (
         "parity.apps.commands.validate:validate",
-        "Predict published measurements and print the error.",
+        "Predict published measurements, or your own, and print the error.",
     ),
 }
 OUTPUT = Group("Output", sort_key=9)

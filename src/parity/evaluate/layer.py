@@ -130,8 +130,8 @@ def operators_cost(
 
 def started(operators: tuple[Operator, ...], layout: Layout) -> Number:
     """What the host processor starts for one pass: operators, and collectives around them. [1]"""
-    gathers = 2 * len(gathered_widths(operators))
-    return len(operators) + np.where(layout.tp > 1, gathers, 0.0)
+    exchanges = len(gathered_widths(operators)) + len(scattered_widths(operators))
+    return len(operators) + np.where(layout.tp > 1, exchanges, 0.0)
 
 
 def gathered_widths(operators: tuple[Operator, ...]) -> list[int]:
@@ -143,18 +143,29 @@ def gathered_widths(operators: tuple[Operator, ...]) -> list[int]:
     ]
 
 
+def scattered_widths(operators: tuple[Operator, ...]) -> list[int]:
+    """Widths of the sums that row-divided dense products leave."""
+    return [
+        op.outputs
+        for op in operators
+        if isinstance(op, Linear) and op.split == "row" and not is_routed(op)
+    ]
+
+
 def tensor_parallel_time(
     operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
 ) -> Number:
     """Gathers before divided products and scatters after them, forward. [s]
 
-    Each input that a column-divided product takes whole is gathered once, and the sum after the
-    row-divided one is scattered: together one all-reduce [Korthikanti et al. 2022, §4.2].
+    Each input that a column-divided product takes whole is gathered once, and each sum that a
+    row-divided one leaves is scattered: together one all-reduce [Korthikanti et al. 2022, §4.2].
+    Sums of branches that share one input are added before they are scattered.
     """
     routed = any(is_routed(op) for op in operators)
     time: Number = np.zeros(len(layout))
-    for width in gathered_widths(operators):
-        time = time + 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.tp, 1, machine)
+    gathered, sums = gathered_widths(operators), scattered_widths(operators)
+    for width in [*gathered, *sums[: len(gathered)]]:
+        time = time + all_gather(tokens * width * ACTIVATION_BYTES, layout.tp, 1, machine)
     if routed:
         width = max(op.inputs for op in operators if is_routed(op) and op.split == "column")  # type: ignore[union-attr]
         divided = 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.expert_tp, 1, machine)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import Protocol, cast
 
-from parity.catalogue.machine import Draw, central
-from parity.errors import NeedsExtra, UnknownName, UsageError
+from parity.catalogue.machine import central
+from parity.errors import UnknownName
 from parity.evidence import read
+from parity.evidence.fit import fit
 from parity.evidence.predict import predict
 from parity.evidence.schema import Prediction, Row
 from parity.evidence.score import GROUPS, Summary, grouped, summary
@@ -27,20 +26,13 @@ class Validation(Record, frozen=True, kw_only=True):
     left_out: str = ""  # what each row's figures were fitted without
 
 
-class Fit(Protocol):
-    """`parity.evidence.fit.fit`: efficiency figures fitted to the rows of all sets but one."""
-
-    def __call__(self, rows: Sequence[Row], leave_out: str) -> Draw:
-        """The draw that gives the fitted figures."""
-
-
 def validate(
     rows: Sequence[Row] | None = None, *, sets: Sequence[str] = (), leave_out: str = ""
 ) -> Validation:
     """Predict `rows` (the bundled ones when None), all or those of some sets, and score them.
 
     leave_out: `source` refits the efficiency figures without each row's own set before it is
-    predicted. Raises `UnknownName` for a set that no row has, `NeedsExtra` without SciPy.
+    predicted. Raises `UnknownName` for a set that no row has.
     """
     if leave_out and leave_out not in LEAVE_OUT:
         raise UnknownName("thing to leave out", leave_out, LEAVE_OUT)
@@ -48,7 +40,6 @@ def validate(
     chosen = _chosen(everything, sets)
     if not leave_out:
         return scored(predict(chosen, central))
-    fit = _fit()
     done: dict[int, Prediction] = {}
     for name in dict.fromkeys(row.set for row in chosen):
         which = [i for i, row in enumerate(chosen) if row.set == name]
@@ -73,19 +64,3 @@ def _chosen(rows: Sequence[Row], sets: Sequence[str]) -> tuple[Row, ...]:
         if name not in known:
             raise UnknownName("set of evidence", name, known, f"Sets: {', '.join(known)}.")
     return tuple(row for row in rows if not sets or row.set in sets)
-
-
-def _fit() -> Fit:
-    """The fit, which needs SciPy and is imported only here."""
-    try:
-        importlib.import_module("scipy.optimize")
-    except ImportError:
-        raise NeedsExtra(
-            "Leaving sources out refits the efficiency figures, which needs SciPy: "
-            "pip install 'chipparity[fit]'"
-        ) from None
-    try:
-        module = importlib.import_module("parity.evidence.fit")
-    except ImportError:
-        raise UsageError("This version of Parity cannot refit yet.") from None
-    return cast(Fit, module.fit)

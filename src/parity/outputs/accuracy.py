@@ -43,7 +43,7 @@ def validate(
     efficiency figures without each row's own source first. tolerance: as `10%`; exit code 6 where
     the median error is above.
 
-    Raises `BadFile`, `UnknownName` for a set no row has, `NeedsExtra` without SciPy.
+    Raises `BadFile`, `UnknownName` for a set no row has.
     """
     limit = None if tolerance is None else _tolerance(tolerance)
     rows = None if evidence is None else read_file(Path(evidence))

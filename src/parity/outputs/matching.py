@@ -10,7 +10,7 @@ from parity.outputs.envelope import Answer
 from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
 from parity.record import Finding
 from parity.search.findings import CODES
-from parity.search.match import Row
+from parity.search.match import MISSING_FIGURE, Row
 from parity.search.serve import Replica, ServingJob
 from parity.search.train import TrainingPlan
 from parity.units import render, significant
@@ -33,10 +33,13 @@ class MatchQuestion:
 
 
 def match_answer(
-    question: MatchQuestion, have: TrainingPlan | Replica | None, rows: list[Row]
+    question: MatchQuestion,
+    have: TrainingPlan | Replica | None,
+    rows: list[Row],
+    about: tuple[Finding, ...] = (),
 ) -> Answer:
     """One row a wanted chip; exit 3 where no chip reaches the target."""
-    findings = _findings(rows)
+    findings = _once((*about, *(f for row in rows for f in row.findings)))
     shown = findings if len(rows) <= FEW_ROWS else _condensed(findings)
     content = {
         "answer": {
@@ -56,19 +59,20 @@ def match_answer(
         if any(row.bound_by == "P104" for row in rows)
         else NOT_FEASIBLE
     )
+    compared = " ".join(dict.fromkeys(row.chip.id for row in rows[:3]))
     document = Document(
         sentence=_sentence(question, rows),
         parts=(_given(question, have), _table(question, rows), *_walls(rows)),
         findings=shown,
-        next=("parity chips " + " ".join(row.chip.id for row in rows[:3]) + " --compare",),
+        next=(f"parity chips {compared} --compare",),
     )
     return Answer(command="match", content=content, document=document, exit_code=code, keep=True)
 
 
-def _findings(rows: list[Row]) -> tuple[Finding, ...]:
+def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Each finding once, errors first."""
     rank = {"error": 0, "warning": 1, "note": 2}
-    once = {(f.code, f.message): f for row in rows for f in row.findings}
+    once = {(f.code, f.message): f for f in findings}
     return tuple(sorted(once.values(), key=lambda f: rank[f.severity]))
 
 
@@ -84,6 +88,7 @@ def _condensed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 def _row_fields(row: Row) -> dict[str, object]:
     return {
         "chip": row.chip.id,
+        "label": row.name,
         "count": row.count,
         "low": row.low,
         "high": row.high,
@@ -119,16 +124,22 @@ def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
 
 def _sentence(question: MatchQuestion, rows: list[Row]) -> str:
     counts = [
-        f"{r.count:,} {r.chip.id} ({r.low:,}–{r.high:,})" for r in rows if r.count is not None
+        f"{row.count:,} {row.name} ({row.low:,}–{row.high:,})"
+        for row in rows
+        if row.count is not None
     ]
-    never = [row.chip.id for row in rows if row.count is None]
-    named, missing = _listed(counts), _listed(never)
-    what = question.have or "The target"
-    verb = "trains" if question.kind == "training" else "serves"
+    without = [row for row in rows if row.count is None]
+    unknown = [row.name for row in without if row.bound_by == MISSING_FIGURE]
+    never = [row.name for row in without if row.bound_by != MISSING_FIGURE]
+    training = question.kind == "training"
+    verb, plural = ("trains", "train") if training else ("serves", "serve")
+    end = f"; no number of {_listed(never)} does" if never else ""
+    end += f"; of {_listed(unknown)} a figure is missing" if unknown else ""
     if not counts:
-        return f"No number of {missing} {verb} {question.model} like {what.lower()}."
-    end = f"; no number of {missing} does" if never else ""
-    return f"{what} {verb} {question.model} like {named}{end}."
+        return f"Nothing asked for {verb} {question.model} that fast{end}."
+    if question.have:
+        return f"{question.have} {verb} {question.model} like {_listed(counts)}{end}."
+    return f"{_listed(counts)} {plural} {question.model} that fast{end}."
 
 
 def _listed(items: list[str], most: int = 6) -> str:
@@ -168,14 +179,14 @@ def _table(question: MatchQuestion, rows: list[Row]) -> Table:
     cells = []
     for row in rows:
         if row.count is None:
-            cells.append((row.chip.id, "—", "", "", "", row.bound_by, "see below"))
+            cells.append((row.name, "—", "", "", "", row.bound_by, "see below"))
             continue
         ratio = f"{row.count / per:.2f}" if per else ""
         power = f"{row.power_ratio:.2f}" if row.power_ratio else ""
         layout = row.layout or ""
         cells.append(
             (
-                row.chip.id,
+                row.name,
                 f"{row.count:,}",
                 f"{row.low:,}–{row.high:,}",
                 ratio,
@@ -194,5 +205,5 @@ def _count_of(have: str) -> int:
 
 
 def _walls(rows: list[Row]) -> tuple[Fields, ...]:
-    walls = tuple((row.chip.id, row.reason) for row in rows if row.count is None)
+    walls = tuple((row.name, row.reason) for row in rows if row.count is None)
     return (Fields(rows=walls, title="no count"),) if walls else ()

@@ -12,6 +12,7 @@ from parity.evaluate.training import Breakdown
 from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Bars, Document, Fields, Table
 from parity.outputs.envelope import Answer
+from parity.outputs.figures import ranged
 from parity.record import Finding
 from parity.search.train import WORDS, TrainingPlan, Wall, in_nodes
 from parity.units import render, significant
@@ -155,8 +156,7 @@ def largest_shares(plan: TrainingPlan) -> str:
 
 def summary(arch: Architecture, plan: TrainingPlan) -> Fields:
     """Layout, speed, memory, energy: one line each."""
-    job, step = plan.job, render(plan.time_s, "s")
-    ends = f"({significant(plan.low_s)}–{significant(plan.high_s)} s)"
+    job, step = plan.job, ranged(plan.time_s, plan.low_s, plan.high_s, "s")
     batch = f"{job.global_batch_sequences:,} sequences of {job.seq_len:,}, {job.dtype}"
     each = significant(plan.tokens_per_s / plan.chips)
     peak = render(first(plan.machine.peak_flop_per_s[job.dtype]), "FLOP/s")
@@ -164,7 +164,7 @@ def summary(arch: Architecture, plan: TrainingPlan) -> Fields:
     capacity = render(first(plan.machine.memory_bytes), "byte")
     rows = [
         ("layout", describe(plan.layout)),
-        ("step", f"{step} {ends}, {batch}"),
+        ("step", f"{step}, {batch}"),
         ("speed", f"{each} tokens/s/chip, {render(plan.tokens_per_s, '1')} tokens/s in all"),
         ("MFU", f"{100 * plan.mfu(arch):.1f} % of {peak}"),
         ("memory", f"{used} of {capacity} on the fullest chip"),

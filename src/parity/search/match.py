@@ -29,6 +29,9 @@ from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
+#: What stands in the way of a chip that the catalogue does not hold enough of.
+MISSING_FIGURE = "missing figure"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -45,12 +48,18 @@ class Row:
     power_ratio: float | None
     detail: dict[str, float]
     findings: tuple[Finding, ...] = ()
+    label: str = ""  # what was asked for, where that is not the plain chip
+
+    @property
+    def name(self) -> str:
+        """What the row is about, in words."""
+        return self.label or self.chip.id
 
 
 def refused(chip: Chip, error: Infeasible | MissingFact) -> Row:
     """The row of a chip that cannot do the work at all."""
     findings = error.findings if isinstance(error, Infeasible) else ()
-    bound = findings[0].code if findings else "missing figure"
+    bound = findings[0].code if findings else MISSING_FIGURE
     reason = findings[0].message if findings else str(error)
     return Row(chip, None, None, None, reason, bound, "", {}, None, {}, findings)
 
@@ -77,7 +86,7 @@ def match_training(
             own, chosen = choose_dtype(target.chip, dtype)
             this = msgspec.structs.replace(job, dtype=own)
             found = fewest_chips(arch, this, target, software, time_s)
-            findings = (*chosen, *_quality(target, own))
+            findings = (*chosen, *quality(target, own))
             rows.append(
                 _training_row(arch, found, target, software, reference, reference_power, findings)
             )
@@ -86,7 +95,8 @@ def match_training(
     return rows
 
 
-def _quality(target: Machine, dtype: str) -> tuple[Finding, ...]:
+def quality(target: Machine, dtype: str) -> tuple[Finding, ...]:
+    """Findings about the figures of one machine at one dtype."""
     basis = rates(target, dtype).basis
     return (*weak_figures(target.chip, dtype), *unmeasured(target.chip, dtype, basis))
 
@@ -178,7 +188,7 @@ def match_serving(
         rate = sampled_rates(arch, this, found, software, sampler)
         relative_time = reference / (rate / found.requests_per_s_per_chip)
         row = _serving_row(found, this, requests_per_s, relative_time, reference_power)
-        rows.append(replace(row, findings=(*chosen, *_quality(target, own))))
+        rows.append(replace(row, findings=(*chosen, *quality(target, own))))
     return rows
 
 

@@ -13,14 +13,15 @@ from parity.evaluate.serving import MEMORY_SHARE, Steady, steady_state
 from parity.layout.layout import Layout
 from parity.record import Finding
 from parity.search.findings import note
-from parity.search.grid import cross, divisors, keep, powers_of_two
+from parity.search.grid import cross, divisors, keep
 from parity.search.train import comparable
 from parity.timing.software import Software
 from parity.units import render
 from parity.workload.operator import Architecture
 
-#: Requests one replica may hold per pipeline stage (vLLM and TensorRT-LLM default to 256-1,024).
-MOST_REQUESTS = 1024
+#: Requests of a pipeline stage that are tried: every number to 32, then 6 % apart to 1,024, the
+#: most that engines hold by default (vLLM max_num_seqs).
+BATCHES = sorted({*range(1, 33), *(round(32 * 2 ** (i / 12)) for i in range(61))})
 #: Chips of one replica; more divide only experts, which the simple match leaves whole.
 WIDEST_REPLICA = 64
 
@@ -63,7 +64,7 @@ def replica_space(arch: Architecture, target: Machine) -> tuple[Layout, Number]:
     columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
     columns = cross(columns, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
     columns = keep(columns, columns["tp"] * columns["pp"] <= WIDEST_REPLICA)
-    columns = cross(columns, "batch", sorted({*powers_of_two(MOST_REQUESTS), *range(24, 1025, 40)}))
+    columns = cross(columns, "batch", BATCHES)
     batch = columns.pop("batch").astype(float)
     one, zero = np.ones_like(columns["tp"]), np.zeros_like(columns["tp"])
     layout = Layout(

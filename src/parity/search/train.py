@@ -302,6 +302,12 @@ def _wall(
     found: Candidates,
     time_s: float,
 ) -> Wall:
+    if not found.tried:
+        least = int(np.ceil(_roofline_chips(arch, job, target, time_s)))
+        batch = f"a global batch of {job.global_batch_sequences:,} sequences"
+        return Wall(
+            None, f"{batch} does not divide over {least:,} chips, the fewest that could at the peak"
+        )
     if not len(found.layout):
         need = render(found.leanest_bytes, "byte")
         have = render(float(np.mean(target.memory_bytes)), "byte")
