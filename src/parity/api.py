@@ -23,7 +23,7 @@ from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.planning import plan_answer
 from parity.search import match as matching
 from parity.search import train as training
-from parity.search.findings import choose_dtype
+from parity.search.findings import choose_dtype, weak_class
 from parity.search.serve import ServingJob, best_replica
 from parity.timing.software import CURRENT, Software, software
 from parity.units import parse, parse_count, parse_length
@@ -153,7 +153,7 @@ def _match_training(
 ) -> Answer:
     run = _run(model, tokens, seq, gbs, generation)
     arch, era, job = run.arch, run.era, run.job
-    plan, about = None, arch.findings
+    plan, about = None, (*arch.findings, *weak_class(arch))
     if have:
         batch = _one(have, "--have", counted=True)
         own, _ = choose_dtype(batch.chip, _asked(dtype))

@@ -61,7 +61,7 @@ def test_the_file_holds_what_the_fit_finds() -> None:
     """Rounded, and within what a source more or less moves it by."""
     found = sustained(steps_of(tuple(read.bundled())))
     families = book().families
-    for family in ("ampere", "hopper", "blackwell", "volta"):
+    for family in ("ampere", "hopper", "blackwell", "volta", "tpu-v5"):
         own = families[family].sustained
         assert own is not None
         assert own.value == pytest.approx(found[family], abs=0.06)

@@ -20,8 +20,15 @@ GB = 1e9
 SIZES = st.sampled_from([1, 2, 4, 8, 16, 64, 512, 4096])
 STRIDES = st.sampled_from([1, 2, 4, 8, 16])
 BYTES = st.floats(1.0, 1e11)
+
+
+def partial_all_to_all(message, size, stride, machine):
+    """Each byte to one peer."""
+    return all_to_all(message, 1, size, stride, machine)
+
+
 COLLECTIVES = pytest.mark.parametrize(
-    "collective", [all_gather, reduce_scatter, all_reduce, all_to_all]
+    "collective", [all_gather, reduce_scatter, all_reduce, partial_all_to_all]
 )
 
 
@@ -80,7 +87,13 @@ def test_a_small_all_reduce_is_latency() -> None:
 
 def test_all_to_all_across_nodes_is_bound_by_what_leaves_the_node() -> None:
     # 16 chips in 2 nodes: 8/16 of each chip's gigabyte leaves through 25 GB/s.
-    assert all_to_all(GB, 16, 1, two_level()) == pytest.approx(0.5 * GB / 25e9, rel=0.01)
+    assert all_to_all(GB, 1, 16, 1, two_level()) == pytest.approx(0.5 * GB / 25e9, rel=0.01)
+
+
+def test_many_copies_of_a_token_cross_to_a_node_once() -> None:
+    # Of 2 nodes, 8 random peers lie in 2 (1 - 2^-8); half of that is elsewhere.
+    once = all_to_all(GB, 8, 16, 1, two_level())
+    assert once == pytest.approx((1 - 2**-8) * GB / 25e9, rel=0.01)
 
 
 def test_sending_to_a_neighbour_uses_the_inner_link_and_farther_the_fabric() -> None:

@@ -129,9 +129,15 @@ def operators_cost(
 
 
 def started(operators: tuple[Operator, ...], layout: Layout) -> Number:
-    """What the host processor starts for one pass: operators, and collectives around them. [1]"""
+    """What the host processor starts for one pass. [1]
+
+    Operators, the collectives around them, and a kernel for each expert a chip holds: libraries of
+    grouped products start one product an expert, on a few streams [NVIDIA Transformer Engine,
+    GroupedLinear].
+    """
     exchanges = len(gathered_widths(operators)) + len(scattered_widths(operators))
-    return len(operators) + np.where(layout.tp > 1, exchanges, 0.0)
+    experts = sum(op.experts for op in operators if isinstance(op, Linear) and is_routed(op))
+    return len(operators) + np.where(layout.tp > 1, exchanges, 0.0) + experts / layout.ep
 
 
 def gathered_widths(operators: tuple[Operator, ...]) -> list[int]:
@@ -181,9 +187,8 @@ def expert_parallel_time(
     for op in operators:
         if isinstance(op, Linear) and op.experts > 1:
             width = op.inputs if op.split == "column" else op.outputs if op.split == "row" else 0
-            copies = tokens * sequence_share(layout) * op.active
-            sent = copies * width * ACTIVATION_BYTES
-            time = time + all_to_all(sent, layout.ep, 1, machine)
+            own = tokens * sequence_share(layout) * width * ACTIVATION_BYTES
+            time = time + all_to_all(own, op.active, layout.ep, 1, machine)
     return time
 
 

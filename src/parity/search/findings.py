@@ -6,6 +6,7 @@ from parity.catalogue.schema import DTYPES, Chip
 from parity.errors import Infeasible, MissingFact
 from parity.record import Fact, Finding
 from parity.units import render
+from parity.workload.operator import Architecture
 
 #: code -> (title, what it means and what helps); `parity why CODE` prints it.
 CODES: dict[str, tuple[str, str]] = {
@@ -66,6 +67,12 @@ CODES: dict[str, tuple[str, str]] = {
     "P304": (
         "dtype chosen",
         "No dtype was asked for; the widest-used 16-bit type the chip takes was used.",
+    ),
+    "P305": (
+        "mixture of experts in training",
+        "Published training steps of mixtures of experts are predicted less well than those of "
+        "dense models, and mostly too fast: docs/accuracy.md says by how much. The range does not "
+        "cover it.",
     ),
 }
 
@@ -135,6 +142,14 @@ def weak_figures(chip: Chip, dtype: str) -> tuple[Finding, ...]:
         return ()
     fix = f"`{chip.id}@{weak[0].split()[0]}=…` with a figure of your own"
     return (note("P201", f"{chip.id} rests on {'; '.join(weak)}.", "warning", fix),)
+
+
+def weak_class(arch: Architecture) -> tuple[Finding, ...]:
+    """P305 where training of this kind of model is predicted less well than of others."""
+    if not arch.num_experts:
+        return ()
+    words = "Steps of mixtures of experts are predicted less well than dense ones, mostly too fast."
+    return (note("P305", words, "warning", "`parity validate` for the error by kind of model"),)
 
 
 def unmeasured(chip: Chip, dtype: str, basis: str) -> tuple[Finding, ...]:

@@ -14,7 +14,7 @@ from parity.evaluate.kernels import rates
 from parity.evaluate.training import Breakdown, Step, training_step
 from parity.layout.layout import Layout, concatenate
 from parity.record import Finding
-from parity.search.findings import note, unmeasured, weak_figures
+from parity.search.findings import note, unmeasured, weak_class, weak_figures
 from parity.search.grid import layouts, replicas
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
@@ -345,7 +345,8 @@ def plan_findings(
 ) -> tuple[Finding, ...]:
     """Findings about what the answer rests on: the model's reading, weak figures, priors."""
     basis = rates(target, job.dtype).basis
-    return (*arch.findings, *weak_figures(chip, job.dtype), *unmeasured(chip, job.dtype, basis))
+    of_model = (*arch.findings, *weak_class(arch))
+    return (*of_model, *weak_figures(chip, job.dtype), *unmeasured(chip, job.dtype, basis))
 
 
 @dataclass(frozen=True)

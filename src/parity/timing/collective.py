@@ -125,10 +125,15 @@ def all_reduce(message_bytes: Number, size: Number, stride: Number, machine: Mac
     return _best(message_bytes, size, stride, machine, 2.0)
 
 
-def all_to_all(message_bytes: Number, size: Number, stride: Number, machine: Machine) -> Number:
-    """Time to send each peer its part of the `message_bytes` that a chip holds. [s]
+def all_to_all(
+    token_bytes: Number, copies: float, size: Number, stride: Number, machine: Machine
+) -> Number:
+    """Time to send each token, `token_bytes` of all tokens of a chip, to `copies` random peers. [s]
 
-    Of the message, (n - n_inside)/n leaves level by level; levels work at the same time.
+    Of U units, k random peers lie in U·(1 - (1 - 1/U)^k) different ones. A token crosses to each
+    unit once and is handed on inside it [deepseek-ai/DeepEP; DeepSeek-V3 report, arXiv 2412.19437,
+    §3.2.2], so every level carries what reaches its units, but the share that is there already.
+    Levels work at the same time.
     """
     counts = members(size, stride, machine.levels)
     fast, large = PROTOCOLS
@@ -136,8 +141,10 @@ def all_to_all(message_bytes: Number, size: Number, stride: Number, machine: Mac
     latency: Number = 0.0
     inside: Number = 1.0
     for level, count in zip(machine.levels, counts, strict=True):
-        leaving = inside * (count - 1) / np.asarray(size, dtype=float)
-        slowest = np.maximum(slowest, message_bytes * leaving / usable_bandwidth(level, count))
+        units = np.asarray(size, dtype=float) / inside
+        reached = units * (1.0 - (1.0 - 1.0 / units) ** copies)
+        moved = token_bytes * reached * (count - 1) / count
+        slowest = np.maximum(slowest, moved / usable_bandwidth(level, count))
         latency = latency + np.log2(np.maximum(count, 1.0)) * _hop(fast, level)
         inside = inside * count
     return np.where(np.asarray(size) > 1, large.base_s + latency + slowest, 0.0)

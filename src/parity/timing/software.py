@@ -51,5 +51,5 @@ def software(name: str = CURRENT) -> Software:
     """The generation called `name`. Raises `UnknownName`."""
     known = _all()
     if name not in known:
-        raise UnknownName("software generation", name, known)
+        raise UnknownName("software generation", name, known, f"Known: {', '.join(known)}.")
     return known[name]
