@@ -135,6 +135,6 @@ def add(*costs: Cost) -> Cost:
     )
 
 
-def times(count: float, cost: Cost) -> Cost:
+def times(count: Number, cost: Cost) -> Cost:
     """A cost `count` times over."""
     return Cost(count * cost.compute_s, count * cost.memory_s, count * cost.launch_s)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from parity.catalogue.machine import Machine, Number
-from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, backward_cost, forward_cost
+from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, backward_cost, forward_cost, times
 from parity.layout.layout import Layout
 from parity.layout.shard import (
     AttentionWork,
@@ -103,14 +103,17 @@ def operators_cost(
     """Sums over `operators`, one after another, for one microbatch on one chip."""
     tokens = layout.microbatch * seq_len / layout.cp
     works = [(op, shard(op, layout, tokens, seq_len)) for op in operators]
+    slower = [software.routed if is_routed(op) else 1.0 for op in operators]
+    ahead = [forward_cost(work, rate, software) for _, work in works]
+    back = [backward_cost(work, rate, software) for _, work in works]
     zero = np.zeros(len(layout))
     nothing = Cost(zero, zero, zero)
     attention = [work for _, work in works if isinstance(work, AttentionWork)]
     scores = sum((w.score_elements * software.score_bytes_saved for w in attention), zero)
     kept = sum((saved_bytes_per_chip(op, layout, tokens) for op in operators), zero)
     return Layer(
-        forward=add(nothing, *(forward_cost(work, rate, software) for _, work in works)),
-        backward=add(nothing, *(backward_cost(work, rate, software) for _, work in works)),
+        forward=add(nothing, *map(times, slower, ahead)),
+        backward=add(nothing, *map(times, slower, back)),
         attention_forward=add(nothing, *(forward_cost(w, rate, software) for w in attention)),
         attention_backward=add(nothing, *(backward_cost(w, rate, software) for w in attention)),
         operators=started(operators, layout),

@@ -21,7 +21,7 @@ from parity.evaluate.memory import Memory, training_memory
 from parity.evaluate.stages import Pieces, pieces
 from parity.layout.layout import Layout
 from parity.timing.collective import all_gather, send
-from parity.timing.software import Software
+from parity.timing.software import Software, drawn
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
@@ -75,7 +75,7 @@ def training_step(
 
     Broadcasts: machine figures of shape (samples, 1) give times of shape (samples, layouts).
     """
-    rate = rates(machine, job.dtype, draw)
+    rate, software = rates(machine, job.dtype, draw), drawn(software, draw)
     parts = pieces(arch, job, layout, machine, rate, software)
     stage, mean = stage_seconds(arch, parts, layout, software)
     hop = hop_seconds(arch, parts, layout, machine, software)
@@ -141,7 +141,7 @@ def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str,
     }
 
 
-def shown_share(overlap: float, software: Software) -> float:
+def shown_share(overlap: Number, software: Software) -> Number:
     """Part of a communication's time that a step shows when `overlap` of it is hidden: the rest,
     and what the hidden part takes from compute units while it runs. [1]
     """

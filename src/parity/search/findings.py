@@ -71,8 +71,7 @@ CODES: dict[str, tuple[str, str]] = {
     "P305": (
         "mixture of experts in training",
         "Published training steps of mixtures of experts are predicted less well than those of "
-        "dense models, and mostly too fast: docs/accuracy.md says by how much. The range does not "
-        "cover it.",
+        "dense models: docs/accuracy.md says by how much.",
     ),
 }
 
@@ -148,7 +147,7 @@ def weak_class(arch: Architecture) -> tuple[Finding, ...]:
     """P305 where training of this kind of model is predicted less well than of others."""
     if not arch.num_experts:
         return ()
-    words = "Steps of mixtures of experts are predicted less well than dense ones, mostly too fast."
+    words = "Training steps of mixtures of experts are predicted less well than dense ones."
     return (note("P305", words, "warning", "`parity validate` for the error by kind of model"),)
 
 

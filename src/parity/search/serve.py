@@ -15,7 +15,7 @@ from parity.record import Finding
 from parity.search.findings import note
 from parity.search.grid import cross, divisors, keep
 from parity.search.train import comparable
-from parity.timing.software import Software
+from parity.timing.software import Software, drawn
 from parity.units import render
 from parity.workload.operator import Architecture
 
@@ -110,7 +110,7 @@ def _steady(
     arch: Architecture, job: ServingJob, layout: Layout, batch: Number, target: Machine,
     software: Software, draw: Draw = central,
 ) -> Steady:  # fmt: skip
-    rate = rates(target, job.dtype, draw)
+    rate, software = rates(target, job.dtype, draw), drawn(software, draw)
     return steady_state(
         arch,
         layout,

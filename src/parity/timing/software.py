@@ -7,7 +7,9 @@ from functools import cache
 from importlib.resources import files
 
 import msgspec
+from msgspec import structs
 
+from parity.catalogue.machine import Draw, Number
 from parity.errors import UnknownName
 from parity.record import Record
 
@@ -29,11 +31,34 @@ class Software(Record, frozen=True):
     far_engine_share: float  # and across the network
     issue_s: float  # of the host processor, to start one operator
     traffic: float  # bytes moved by memory-bound operators, over one read and one write of each
+    routed: float  # time of routed experts in training over that of the same products, dense
     gradient_bytes: float  # per gradient element as it is accumulated and reduced
     score_bytes_forward: float  # moved per element of the score matrix where attention is unfused
     score_bytes_backward: float
     score_bytes_saved: float  # kept per element of the score matrix where attention is unfused
     source: str
+
+
+#: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
+#: besides its kernels differs from one code base to the next by about this much.
+FACTORS = {"issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routed": (0.55, 1.6)}
+#: And hidden fractions, as a difference.
+DIFFERENCES = {
+    "tp_overlap": 0.3, "dp_overlap": 0.3, "pp_overlap": 0.3, "cp_overlap": 0.3, "ep_overlap": 0.3,
+}  # fmt: skip
+
+
+def drawn(one: Software, draw: Draw) -> Software:
+    """The generation with its uncertain figures as `draw` gives them: numbers, or samples."""
+    figures: dict[str, Number] = {}
+    for name, (low, high) in FACTORS.items():
+        value = getattr(one, name)
+        figures[name] = draw(f"software.{name}", value, low * value, high * value)
+    for name, off in DIFFERENCES.items():
+        value = getattr(one, name)
+        low, high = max(value - off, 0.0), min(value + off, 1.0)
+        figures[name] = draw(f"software.{name}", value, low, high) if value else value
+    return structs.replace(one, **figures)
 
 
 @cache
