@@ -139,7 +139,7 @@ def started(operators: tuple[Operator, ...], layout: Layout) -> Number:
     GroupedLinear].
     """
     exchanges = len(gathered_widths(operators)) + len(scattered_widths(operators))
-    experts = sum(op.experts for op in operators if isinstance(op, Linear) and is_routed(op))
+    experts = sum(op.experts for op in operators if is_routed(op))
     return len(operators) + np.where(layout.tp > 1, exchanges, 0.0) + experts / layout.ep
 
 
@@ -176,7 +176,7 @@ def tensor_parallel_time(
     for width in [*gathered, *sums[: len(gathered)]]:
         time = time + all_gather(tokens * width * ACTIVATION_BYTES, layout.tp, 1, machine)
     if routed:
-        width = max(op.inputs for op in operators if is_routed(op) and op.split == "column")  # type: ignore[union-attr]
+        width = max(op.inputs for op in operators if is_routed(op) and op.split == "column")
         divided = 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.expert_tp, 1, machine)
         time = time + divided
     return time
@@ -188,7 +188,7 @@ def expert_parallel_time(
     """Dispatch and combine of tokens to experts on other chips, forward. [s]"""
     time: Number = np.zeros(len(layout))
     for op in operators:
-        if isinstance(op, Linear) and op.experts > 1:
+        if is_routed(op):
             width = op.inputs if op.split == "column" else op.outputs if op.split == "row" else 0
             own = tokens * sequence_share(layout) * width * ACTIVATION_BYTES
             time = time + all_to_all(own, op.active, layout.ep, 1, machine)

@@ -7,6 +7,7 @@ All results broadcast over the columns of the layout.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
@@ -185,7 +186,7 @@ def parameters_per_chip(op: Operator, layout: Layout) -> Number:
     return op.parameters / ways(op, layout)
 
 
-def is_routed(op: Operator) -> bool:
+def is_routed(op: Operator) -> TypeGuard[Linear]:
     """Whether the operator belongs to routed experts, whose copies differ from the rest."""
     return isinstance(op, Linear) and op.experts > 1
 
