@@ -96,6 +96,12 @@ def test_many_copies_of_a_token_cross_to_a_node_once() -> None:
     assert once == pytest.approx((1 - 2**-8) * GB / 25e9, rel=0.01)
 
 
+def test_group_limited_routing_crosses_to_fewer_nodes() -> None:
+    # 64 chips in 8 nodes, half of the groups open: 8 peers in 4 nodes, 4 (1 - (3/4)^8) of them.
+    limited = all_to_all(GB, 8, 64, 1, two_level(), reach=0.5)
+    assert limited == pytest.approx(4 * (1 - 0.75**8) * 7 / 8 * GB / 25e9, rel=0.01)
+
+
 def test_sending_to_a_neighbour_uses_the_inner_link_and_farther_the_fabric() -> None:
     machine = two_level()
     assert send(GB, 1, machine) == pytest.approx(GB / 300e9, rel=0.01)

@@ -191,7 +191,7 @@ def expert_parallel_time(
         if is_routed(op):
             width = op.inputs if op.split == "column" else op.outputs if op.split == "row" else 0
             own = tokens * sequence_share(layout) * width * ACTIVATION_BYTES
-            time = time + all_to_all(own, op.active, layout.ep, 1, machine)
+            time = time + all_to_all(own, op.active, layout.ep, 1, machine, op.reach)
     return time
 
 

@@ -126,10 +126,16 @@ def all_reduce(message_bytes: Number, size: Number, stride: Number, machine: Mac
 
 
 def all_to_all(
-    token_bytes: Number, copies: float, size: Number, stride: Number, machine: Machine
+    token_bytes: Number,
+    copies: float,
+    size: Number,
+    stride: Number,
+    machine: Machine,
+    reach: float = 1.0,
 ) -> Number:
     """Time to send each token, `token_bytes` of all tokens of a chip, to `copies` random peers. [s]
 
+    reach: share of the group among which a token's peers are chosen (group-limited routing).
     Of U units, k random peers lie in U·(1 - (1 - 1/U)^k) different ones. A token crosses to each
     unit once and is handed on inside it [deepseek-ai/DeepEP; DeepSeek-V3 report, arXiv 2412.19437,
     §3.2.2], so every level carries what reaches its units, but the share that is there already.
@@ -141,7 +147,7 @@ def all_to_all(
     latency: Number = 0.0
     inside: Number = 1.0
     for level, count in zip(machine.levels, counts, strict=True):
-        units = np.asarray(size, dtype=float) / inside
+        units = np.maximum(np.asarray(size, dtype=float) / inside * reach, 1.0)
         reached = units * (1.0 - (1.0 - 1.0 / units) ** copies)
         moved = token_bytes * reached * (count - 1) / count
         slowest = np.maximum(slowest, moved / usable_bandwidth(level, count))

@@ -96,7 +96,11 @@ def experts_of(
         config, "num_experts_per_tok", "num_experts_per_token", "experts_per_token",
         "top_k_experts", "moe_topk", "moe_top_k", most=count,
     )  # fmt: skip
-    return Experts(count=count, active=active, inner=integer(config, *inner_keys))
+    groups = integer(config, "n_group", "num_expert_group", default=1, most=count)
+    chosen = integer(config, "topk_group", default=groups, most=groups)
+    return Experts(
+        count=count, active=active, inner=integer(config, *inner_keys), reach=chosen / groups
+    )
 
 
 def dense_or_moe(config: Config, count: int) -> tuple[str, ...]:

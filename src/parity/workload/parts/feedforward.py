@@ -21,6 +21,7 @@ class Experts(Record, frozen=True, kw_only=True):
     scales: int = 0  # other learned scalars of the router
     shared_inner: int = 0  # feed-forward size of all shared experts together
     shared_gate: bool = False  # the shared experts' output is gated by one learned scalar product
+    reach: float = 1.0  # share of the groups of experts that a token may be routed to
     latent: int = 0  # width the routed experts work in; 0 means the hidden size
     latent_norm: bool = False
 
@@ -123,6 +124,7 @@ def _routed(width: int, experts: Experts) -> Operators:
             split="column",
             experts=experts.count,
             active=experts.active,
+            reach=experts.reach,
         ),
         _activation("experts_activation", experts.inner, halves=halves, active=experts.active),
         Linear(
@@ -133,6 +135,7 @@ def _routed(width: int, experts: Experts) -> Operators:
             split="row",
             experts=experts.count,
             active=experts.active,
+            reach=experts.reach,
         ),
     )
 
