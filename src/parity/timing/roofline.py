@@ -17,8 +17,10 @@ from parity.catalogue.machine import Number
 #: Tile shapes a GEMM library chooses from (rows, columns) and the rate of each relative to the
 #: largest: a smaller tile reuses less of what it loads.
 TILES = ((128, 256, 1.0), (128, 128, 0.95), (64, 128, 0.85), (64, 64, 0.65), (16, 128, 0.45))
-#: Depth at which the start and the end of a tile cost as much as its work [elements of k].
-PROLOGUE_DEPTH = 128.0
+#: Depth at which the start and the end of a tile cost as much as its work [elements of k]. Of large
+#: products on H20, depth 2,048 reaches 0.980 of what depth 4,096 does: k/(k + 80) gives 0.981
+#: [alibaba/InferSim, bench_data/gemm/h20, m = 32,768, n = 6,144].
+PROLOGUE_DEPTH = 80.0
 #: A product is not split along k into pieces shallower than this [elements of k].
 LEAST_SPLIT_DEPTH = 512.0
 
