@@ -21,7 +21,6 @@ def two_level(
         chip=chip,
         cluster_id="test",
         peak_flop_per_s={"bf16": peak},
-        native=frozenset({"bf16"}),
         memory_bytes=memory,
         memory_bandwidth_bytes_per_s=bandwidth,
         tdp_w=400.0,

@@ -1,11 +1,10 @@
-"""Training jobs and traffic: what is refused, and what follows."""
+"""Training jobs: what is refused, and what follows."""
 
 from __future__ import annotations
 
 import pytest
 
 from parity.errors import BadQuantity, UnknownName
-from parity.workload.traffic import Traffic
 from parity.workload.training import TrainingJob
 
 
@@ -13,7 +12,6 @@ def test_a_training_job():
     job = TrainingJob(tokens=15e12, seq_len=8192, global_batch_tokens=16_777_216)
     assert job.global_batch_sequences == 2048
     assert job.steps == 894_070
-    assert job.weight_bytes + job.gradient_bytes + job.optimizer_bytes == 18
 
 
 @pytest.mark.parametrize(
@@ -25,7 +23,6 @@ def test_a_training_job():
         ({"global_batch_tokens": -1}, "global_batch_tokens is -1"),
         ({"global_batch_tokens": 1000}, "is no whole number of sequences of 8,192"),
         ({"dtype": "int4"}, "one to train in was expected"),
-        ({"optimizer_bytes": -1.0}, "optimizer_bytes is -1.0"),
     ],
 )
 def test_a_job_that_makes_no_sense(change, sentence):
@@ -38,17 +35,3 @@ def test_a_job_that_makes_no_sense(change, sentence):
 def test_a_dtype_nobody_knows():
     with pytest.raises(UnknownName):
         TrainingJob(tokens=1e9, seq_len=1, global_batch_tokens=1, dtype="bf15")
-
-
-def test_traffic():
-    assert Traffic(input_tokens=2000, output_tokens=500, requests_per_s=4.0).concurrency is None
-    for change in (
-        {"input_tokens": 0},
-        {"output_tokens": -1},
-        {"requests_per_s": 0.0},
-        {"requests_per_s": float("nan")},
-        {"concurrency": 0},
-        {"concurrency": 8, "requests_per_s": 1.0},
-    ):
-        with pytest.raises(BadQuantity):
-            Traffic(**{"input_tokens": 1, "output_tokens": 1, **change})

@@ -50,7 +50,6 @@ class Machine:
     chip: Chip
     cluster_id: str
     peak_flop_per_s: dict[str, Number]
-    native: frozenset[str]
     memory_bytes: Number
     memory_bandwidth_bytes_per_s: Number
     tdp_w: Number | None
@@ -89,7 +88,6 @@ def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:
         chip=chip,
         cluster_id=built.id if built else "",
         peak_flop_per_s=peaks,
-        native=frozenset(d for d in DTYPES if _is_native(chip, d)),
         memory_bytes=number("memory.capacity", chip.memory.capacity, "96GB"),
         memory_bandwidth_bytes_per_s=number("memory.bandwidth", chip.memory.bandwidth, "2TB/s"),
         tdp_w=draw(f"{chip.id}.tdp", tdp.value, tdp.low, tdp.high) if tdp else None,
@@ -97,12 +95,6 @@ def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:
         node=_count(built.chips_per_node if built else chip.node, 8),
         levels=_levels(chip, built, number, draw),
     )
-
-
-def _is_native(chip: Chip, dtype: str) -> bool:
-    support = getattr(chip.dtypes, dtype)
-    stated = getattr(chip.compute.dense, dtype) is not None
-    return stated and support is not None and support.support in ("native", "half-rate", "vector")
 
 
 def _count(fact: Fact | None, default: int) -> int:

@@ -21,12 +21,12 @@ from parity.catalogue.machine import Machine, Number
 from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, forward_cost, times
 from parity.layout.layout import Layout
 from parity.layout.shard import (
-    STATE_BYTES,
     Work,
     head_ways,
     parameters_per_chip,
     shard,
     shard_decode,
+    state_bytes,
 )
 from parity.timing.collective import all_reduce, send
 from parity.timing.roofline import Cost
@@ -179,6 +179,5 @@ def cache_per_chip(
                 kept = entries(op, context) * op.cache_elements * element
                 total = total + block.count * kept / head_ways(op, layout, op.cache_shards)
             if isinstance(op, Recurrence):
-                state = op.state_elements + op.convolution_state_elements
-                total = total + block.count * state * STATE_BYTES / layout.tp
+                total = total + block.count * state_bytes(op, kv_bytes) / layout.tp
     return total * requests / layout.pp

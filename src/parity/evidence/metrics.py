@@ -15,8 +15,6 @@ from parity.workload.count import operators
 from parity.workload.flop import BACKWARD, forward_flop
 from parity.workload.operator import Architecture, Attention
 
-SECONDS_AN_HOUR = 3600.0
-
 
 @dataclass(frozen=True)
 class Scale:

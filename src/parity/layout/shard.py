@@ -14,11 +14,9 @@ import numpy as np
 from parity.catalogue.machine import Number
 from parity.layout.layout import Layout
 from parity.workload.activation import saved_bytes
+from parity.workload.dtype import DTYPE_BYTES
 from parity.workload.flop import pairs
 from parity.workload.operator import Attention, Elementwise, Linear, Lookup, Operator, Recurrence
-
-#: A recurrent state is kept in 32 bits.
-STATE_BYTES = 4.0
 
 
 @dataclass(frozen=True)
@@ -145,6 +143,12 @@ def elementwise_tokens(op: Elementwise, layout: Layout, tokens: Number) -> Numbe
     return tokens / layout.tp
 
 
+def state_bytes(op: Recurrence, kv_bytes: float) -> float:
+    """Bytes of the scan's and the convolution's state of one request, all heads. [byte]"""
+    scan = op.state_elements * DTYPE_BYTES[op.state_dtype]
+    return scan + op.convolution_state_elements * kv_bytes
+
+
 def head_ways(op: Attention, layout: Layout, heads: int) -> Number:
     """Over how many chips `heads` heads are divided; beyond their number they are copied. [1]"""
     return (
@@ -219,8 +223,8 @@ def shard_decode(
                 v_dim=op.decode_v_dim or op.v_head_dim,
             )
         case Recurrence():
-            state = (op.state_elements + op.convolution_state_elements) / layout.tp
-            moved = batch * (2 * state * STATE_BYTES / 2.0 + op.elements_per_token / layout.tp)
+            kept = state_bytes(op, kv_bytes)  # read and written
+            moved = batch * (2 * kept / 2.0 + op.elements_per_token) / layout.tp
             return Stream(flop=op.flop_per_token * batch / layout.tp, elements=moved)
         case _:
             return shard(op, layout, batch)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from parity.catalogue.schema import DTYPES, Chip
+from parity.catalogue.schema import DTYPES, Chip, figure_at
 from parity.errors import Infeasible, MissingFact
-from parity.record import Fact, Finding
+from parity.record import Finding
 from parity.units import render
 from parity.workload.operator import Architecture
 
@@ -94,7 +94,7 @@ def choose_dtype(chip: Chip, dtype: str) -> tuple[str, tuple[Finding, ...]]:
     `auto` takes bf16 where it is native, else fp16. Raises `Infeasible` with P101 where the
     chip does not take the dtype asked for, `MissingFact` where no peak at all is published.
     """
-    native = [d for d in DTYPES if is_native(chip, d)]
+    native = [d for d in DTYPES if computes_in(chip, d)]
     if all(getattr(chip.compute.dense, d) is None for d in DTYPES):
         raise MissingFact(chip.id, "compute.dense.bf16", "100TFLOP/s")
     if dtype == "auto":
@@ -112,8 +112,8 @@ def choose_dtype(chip: Chip, dtype: str) -> tuple[str, tuple[Finding, ...]]:
     return dtype, ()
 
 
-def is_native(chip: Chip, dtype: str) -> bool:
-    """Whether the matrix units take `dtype`, as the catalogue states."""
+def computes_in(chip: Chip, dtype: str) -> bool:
+    """Whether the chip takes `dtype` at all, be it at the rate of its vector units."""
     support = getattr(chip.dtypes, dtype, None)
     return support is not None and support.support in ("native", "half-rate", "vector")
 
@@ -133,7 +133,7 @@ def weak_figures(chip: Chip, dtype: str) -> tuple[Finding, ...]:
     """P201 where figures behind the answer were not read at their source."""
     weak = []
     for path in (f"compute.dense.{dtype}", *_USED):
-        fact = figure(chip, path)
+        fact = figure_at(chip, path)
         if fact is not None and fact.provenance not in _SOLID:
             spread = f"{render(fact.low, fact.unit)}–{render(fact.high, fact.unit)}"
             weak.append(f"{path} {render(fact.value, fact.unit)} ({spread}, {fact.provenance})")
@@ -162,11 +162,3 @@ def unmeasured(chip: Chip, dtype: str, basis: str) -> tuple[Finding, ...]:
             "warning",
         ),
     )
-
-
-def figure(chip: Chip, path: str) -> Fact | None:
-    """The figure at a dotted path, or None."""
-    value: object = chip
-    for part in path.split("."):
-        value = getattr(value, part, None)
-    return value if isinstance(value, Fact) else None

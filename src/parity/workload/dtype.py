@@ -43,14 +43,6 @@ def dtype(name: str) -> str:
     return key
 
 
-def arithmetic(name: str) -> str:
-    """The dtype of the numbers themselves, block scales left out: `fp4` for `mxfp4`.
-
-    Raises `UnknownName`.
-    """
-    return dtype(name).split("-")[0].removeprefix("mx").removeprefix("nv")
-
-
 def element_bytes(name: str) -> float:
     """Bytes of one element of the dtype `name` spells. Raises `UnknownName`."""
     return DTYPE_BYTES[dtype(name)]

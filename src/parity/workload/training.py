@@ -15,10 +15,6 @@ TRAINED = ("bf16", "fp16", "fp8", "fp4", "int8", "tf32", "fp32")
 class TrainingJob(Record, frozen=True, kw_only=True):
     """Tokens to train on, and in what steps.
 
-    Bytes per parameter default to Adam in mixed precision: 16-bit weights, 32-bit gradients, and
-    32-bit master weights with two moments (18 bytes together; Rajbhandari et al. 2020, arXiv
-    1910.02054, with gradients in 32 bits as Megatron keeps them).
-
     Raises `BadQuantity` where the figures contradict each other.
     """
 
@@ -26,17 +22,12 @@ class TrainingJob(Record, frozen=True, kw_only=True):
     seq_len: int
     global_batch_tokens: int
     dtype: str = "bf16"
-    weight_bytes: float = 2.0
-    gradient_bytes: float = 4.0
-    optimizer_bytes: float = 12.0
 
     def __post_init__(self) -> None:
         """Checks every field."""
         _between("tokens", self.tokens, 1, 1e18)
         _between("seq_len", self.seq_len, 1, 1e9)
         _between("global_batch_tokens", self.global_batch_tokens, 1, 1e12)
-        for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
-            _between(name, getattr(self, name), 0, 64)
         if self.global_batch_tokens % self.seq_len:
             raise BadQuantity(
                 f"A global batch of {self.global_batch_tokens:,} tokens is no whole number of "
