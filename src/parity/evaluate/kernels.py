@@ -32,16 +32,20 @@ class Rates:
     basis: str
 
 
-def rates(machine: Machine, dtype: str, draw: Draw = central) -> Rates:
-    """Achieved rates of `machine` with matrix products in `dtype`, attention in 16 bits."""
+def rates(machine: Machine, dtype: str, draw: Draw = central, kernel_share: Number = 1.0) -> Rates:
+    """Achieved rates of `machine` with matrix products in `dtype`, attention in 16 bits.
+
+    kernel_share: of the best kernels' rates that a software generation's reach.
+    """
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
     eff = efficiency(machine, dtype, draw)
     attention = efficiency(machine, half, draw)
-    held = machine.peak_flop_per_s[half] * attention.sustained
+    held = kernel_share * machine.peak_flop_per_s[half] * attention.sustained
+    peak = kernel_share * machine.peak_flop_per_s[dtype]
     return Rates(
         dtype=dtype,
         element_bytes=DTYPE_BYTES[dtype],
-        gemm_flop_per_s=machine.peak_flop_per_s[dtype] * eff.gemm * eff.sustained,
+        gemm_flop_per_s=peak * eff.gemm * eff.sustained,
         attention_forward_flop_per_s=held * attention.attention_forward,
         attention_backward_flop_per_s=held * attention.attention_backward,
         bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,

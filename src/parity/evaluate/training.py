@@ -75,7 +75,8 @@ def training_step(
 
     Broadcasts: machine figures of shape (samples, 1) give times of shape (samples, layouts).
     """
-    rate, software = rates(machine, job.dtype, draw), drawn(software, draw)
+    software = drawn(software, draw)
+    rate = rates(machine, job.dtype, draw, software.kernel_share)
     parts = pieces(arch, job, layout, machine, rate, software)
     stage, mean = stage_seconds(arch, parts, layout, software)
     hop = hop_seconds(arch, parts, layout, machine, software)

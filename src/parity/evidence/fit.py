@@ -1,13 +1,16 @@
-"""Fits what each chip family holds of its kernel rates over hours, to published training steps.
+"""Fits the coefficients that only whole steps can show, to published training steps.
 
-One number a family: `sustained` of `timing/data/efficiency.toml`. Each source counts by the square
-root of its rows, so that a table of two hundred does not drown the others; large misses count
-linearly, since some rows were run by software we do not know; a prior holds families with few
-rows. Families without rows take the mean of those that have some. Only dense models are fitted to:
-what steps of mixtures of experts cost besides is not this number's to explain.
+What is fitted: `sustained` of each chip family and width of operand, and the figures of each
+generation of software in `GROUPS`. Everything else comes from kernels measured alone or from
+specifications. The logarithm of a step is close to linear in the logarithms of these figures, so
+the equations are evaluated once around the stated values, with a column for each figure, and any
+choice of rows is then fitted on that linear model: leaving out each source in turn costs no more
+than one fit.
 
-The equations are evaluated once on a grid of the number; any choice of rows is then fitted on the
-same grid, so that leaving out each source in turn costs no more than one fit.
+Figures of one kind hang together: each is drawn to their common mean, and the mean to a prior, so
+that a family or generation without rows takes what the others suggest. Each source counts by the
+square root of its rows, so that a table of two hundred does not drown the others; large misses
+count linearly [soft L1, Charbonnier], since some rows were run by software we do not know.
 """
 
 from __future__ import annotations
@@ -16,84 +19,157 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.catalogue import load
 from parity.catalogue.machine import Draw, Number
 from parity.evidence.layouts import Placed
 from parity.evidence.predict import prepare, step_times
 from parity.evidence.schema import Row
-from parity.timing.efficiency import book
 
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures of one kind: which keys, around what, how far apart. Widths in natural logarithms."""
+
+    ending: str  # of their keys
+    centre: float
+    mean_width: float  # of the prior of their common mean
+    width: float  # of one around the mean
+    most: float  # none is fitted above
+
+
+GROUPS = (
+    Group(".sustained.16", 0.75, 0.15, 0.12, 1.0),
+    Group(".sustained.8", 0.80, 0.15, 0.12, 1.0),
+    Group(".sustained.4", 0.80, 0.15, 0.12, 1.0),
+    Group(".kernel_share", 1.00, 0.03, 0.08, 1.2),
+    Group(".issue_s", 30e-6, 0.50, 0.50, 200e-6),
+    Group(".traffic", 2.0, 0.20, 0.25, 4.0),
+    Group(".routed", 1.5, 0.20, 0.25, 4.0),
+)
+#: The generation against which `kernel_share` of the others is measured.
+REFERENCE = "software.current.kernel_share"
 #: Never fitted to: what the tests hold the model against.
 HELD_OUT = ("korthikanti",)
-#: Half-width of the prior around the stated one [natural log], and the miss from which on a row
-#: counts linearly.
-PRIOR_WIDTH, LARGE_MISS = 0.12, 0.10
-GRID = np.linspace(0.40, 1.0, 13)
-FINE = np.linspace(0.40, 1.0, 601)
-_SUFFIX = ".sustained"
+#: The miss from which on a row counts linearly [natural log].
+LARGE_MISS = 0.10
+#: How far each figure is moved to find the slope [natural log].
+NUDGE = 0.05
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Cases that say something of a family's number, and their step at each point of the grid."""
+    """Steps near the stated figures: log(predicted / measured) = miss + slope · log(figure/stated)."""
 
-    family: NDArray[np.str_]
+    keys: tuple[str, ...]
+    stated: Array
     source: NDArray[np.str_]
-    log_miss: NDArray[np.float64]  # log of predicted over measured, shape (fine grid, cases)
+    miss: Array  # shape (cases,)
+    slope: Array  # shape (cases, keys)
 
 
 def fit(rows: Sequence[Row], leave_out: str = "") -> Draw:
-    """A draw that gives each family the number fitted without the source `leave_out`."""
-    found = sustained(steps_of(tuple(rows)), leave_out)
-    usual = float(np.exp(np.mean(np.log(list(found.values()))))) if found else None
+    """A draw that gives each fitted figure its value without the source `leave_out`."""
+    found = fitted(steps_of(tuple(rows)), leave_out)
 
     def draw(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
-        owner = key.removesuffix(_SUFFIX)
-        if owner == key or owner in book().chips:
-            return value
-        return found.get(owner, usual or value)
+        return found.get(key, value)
 
     return draw
 
 
-def sustained(steps: Steps, leave_out: str = "") -> dict[str, float]:
-    """The fitted number of each family that has rows, without those of `leave_out`."""
+def fitted(steps: Steps, leave_out: str = "") -> dict[str, float]:
+    """Every fitted figure by key, without the rows of `leave_out`."""
+    from scipy.optimize import least_squares
+
     used = ~np.isin(steps.source, [*HELD_OUT, leave_out])
-    return {
-        str(family): _best(steps, used & (steps.family == family))
-        for family in np.unique(steps.family[used])
-    }
+    counts = Counter(steps.source[used])
+    weight = np.array([counts[s] ** -0.5 for s in steps.source[used]])
+    miss, slope = steps.miss[used] / LARGE_MISS, steps.slope[used] / LARGE_MISS
+    prior, offset = _prior(steps)
+    figures = len(steps.keys)
+    wide_slope = np.hstack([slope, np.zeros((len(slope), len(GROUPS)))])
+    jacobian = np.vstack([wide_slope, prior])
+    start = np.zeros(prior.shape[1])
+
+    def residuals(x: Array) -> Array:
+        return np.concatenate([miss + wide_slope @ x, prior @ x - offset])
+
+    def loss(squares: Array) -> Array:
+        n = len(miss)
+        one = np.ones(len(squares))
+        rho = np.array([squares, one, 0.0 * one])
+        root = np.sqrt(1 + squares[:n])
+        rho[:, :n] = weight * np.array([2 * (root - 1), 1 / root, -0.5 / root**3])
+        return rho
+
+    most = np.log(np.array([_group(k).most for k in steps.keys]) / steps.stated)
+    upper = np.concatenate([np.maximum(most, 1e-6), np.full(len(GROUPS), np.inf)])
+    solution: Any = least_squares(
+        residuals, start, jac=lambda _: jacobian, loss=loss, bounds=(-np.inf, upper)
+    )
+    values = steps.stated * np.exp(solution.x[:figures])
+    return dict(zip(steps.keys, values.tolist(), strict=True))
 
 
-def _best(steps: Steps, which: NDArray[np.bool_]) -> float:
-    counts = Counter(steps.source[which])
-    weight = np.array([counts[s] ** -0.5 for s in steps.source[which]])
-    miss = steps.log_miss[:, which] / LARGE_MISS
-    loss = (weight * 2 * (np.sqrt(1 + miss**2) - 1)).sum(axis=1)
-    centre = book().prior.sustained.value
-    prior = (np.log(FINE / centre) / PRIOR_WIDTH) ** 2
-    return float(FINE[np.argmin(loss + prior)])
+def _prior(steps: Steps) -> tuple[Array, Array]:
+    """Rows of the priors: (matrix, right side) over the figures and then the means of groups."""
+    rows, right = [], []
+    total = len(steps.keys) + len(GROUPS)
+    for i, (key, stated) in enumerate(zip(steps.keys, steps.stated, strict=True)):
+        group = _group(key)
+        row = np.zeros(total)
+        row[i] = 1.0
+        width = 1e-3 if key == REFERENCE else group.width
+        if key != REFERENCE:
+            row[len(steps.keys) + GROUPS.index(group)] = -1.0
+        rows.append(row / width)
+        right.append(np.log(group.centre / stated) / width)
+    for j, group in enumerate(GROUPS):
+        row = np.zeros(total)
+        row[len(steps.keys) + j] = 1.0 / group.mean_width
+        rows.append(row)
+        right.append(0.0)
+    return np.array(rows), np.array(right)
+
+
+def _group(key: str) -> Group:
+    return next(g for g in GROUPS if key.endswith(g.ending))
 
 
 @lru_cache(maxsize=2)
 def steps_of(rows: tuple[Row, ...]) -> Steps:
-    """Every predicted case of a dense model with its step over the grid."""
-    prepared = [one for one in prepare(rows) if isinstance(one, Placed)]
-    placed = [one for one in prepared if one.case.kind == "dense"]
-    times = step_times(placed, _over_grid)
+    """Every predicted case with its slopes at the stated figures."""
+    placed = [one for one in prepare(rows) if isinstance(one, Placed)]
+    stated: dict[str, float] = {}
+
+    def listen(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
+        if any(key.endswith(g.ending) for g in GROUPS):
+            stated[key] = value
+        return value
+
+    step_times(placed, listen)
+    keys = tuple(sorted(stated))
+    column = {key: i for i, key in enumerate(keys)}
+
+    def nudged(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
+        if key not in column:
+            return value
+        samples = np.full((len(keys) + 1, 1), value)
+        samples[column[key]] *= np.exp(NUDGE)
+        return samples
+
+    times = np.log(step_times(placed, nudged))
     measured = np.array([one.case.measured_s for one in placed])
-    coarse = np.log(np.broadcast_to(times, (len(GRID), len(placed))) / measured)
-    fine = np.stack([np.interp(FINE, GRID, column) for column in coarse.T], axis=1)
     return Steps(
-        family=np.array([load.chip(one.case.target.chip).family for one in placed]),
+        keys=keys,
+        stated=np.array([stated[k] for k in keys]),
         source=np.array([one.case.row.set for one in placed]),
-        log_miss=fine,
+        miss=times[-1] - np.log(measured),
+        slope=((times[:-1] - times[-1]) / NUDGE).T,
     )
-
-
-def _over_grid(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
-    return GRID[:, None] if key.endswith(_SUFFIX) else value

@@ -110,7 +110,8 @@ def _steady(
     arch: Architecture, job: ServingJob, layout: Layout, batch: Number, target: Machine,
     software: Software, draw: Draw = central,
 ) -> Steady:  # fmt: skip
-    rate, software = rates(target, job.dtype, draw), drawn(software, draw)
+    software = drawn(software, draw)
+    rate = rates(target, job.dtype, draw, software.kernel_share)
     return steady_state(
         arch,
         layout,

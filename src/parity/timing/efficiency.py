@@ -11,6 +11,7 @@ import msgspec
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.record import Provenance, Record
+from parity.workload.dtype import DTYPE_BYTES
 
 
 class Coefficient(Record, frozen=True):
@@ -29,7 +30,7 @@ class Curves(Record, frozen=True):
     gemm: dict[str, Coefficient] = msgspec.field(default_factory=dict)
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
-    sustained: Coefficient | None = None
+    sustained: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by bits of an operand
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
     like: str = ""
@@ -41,7 +42,7 @@ class Prior(Record, frozen=True):
     gemm: Coefficient
     attention_forward: Coefficient
     attention_backward: Coefficient
-    sustained: Coefficient
+    sustained: dict[str, Coefficient]
     memory: Coefficient
     launch_s: Coefficient
 
@@ -75,6 +76,11 @@ def book() -> Book:
     return msgspec.convert(tomllib.loads(text), Book)
 
 
+def width(dtype: str) -> str:
+    """Bits of an operand of `dtype`, as `sustained` is keyed; wider than 16 counts as 16."""
+    return str(min(16, round(8 * DTYPE_BYTES[dtype])))
+
+
 def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency:
     """Achieved shares of `machine` at `dtype`: its own, else its family's, else the prior."""
     data = book()
@@ -86,16 +92,20 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         (family, data.families.get(family, Curves())),
     ]
 
+    keys = {"gemm": dtype, "sustained": width(dtype)}
+
     def pick(name: str) -> tuple[str, Coefficient]:
-        for owner, curves in steps:
-            found = curves.gemm.get(dtype) if name == "gemm" else getattr(curves, name)
+        for owner, curves in (*steps, (family, data.prior)):
+            found = getattr(curves, name)
+            if isinstance(found, dict):
+                found = found.get(keys[name])
             if found is not None:
                 return owner, found
-        return family, getattr(data.prior, name)
+        raise AssertionError(f"the prior lacks {name}")
 
     def number(name: str) -> Number:
         owner, c = pick(name)
-        key = f"{owner}.{name}.{dtype}" if name == "gemm" else f"{owner}.{name}"
+        key = f"{owner}.{name}.{keys[name]}" if name in keys else f"{owner}.{name}"
         return draw(key, c.value, c.low, c.high)
 
     owner, gemm = pick("gemm")

@@ -20,7 +20,9 @@ CURRENT = "current"
 class Software(Record, frozen=True):
     """One generation. Fractions say how much of a communication may hide behind compute."""
 
+    name: str
     title: str
+    kernel_share: float  # of the best kernels' rates that its kernels reach
     fused_attention: bool
     tp_overlap: float
     dp_overlap: float
@@ -41,7 +43,9 @@ class Software(Record, frozen=True):
 
 #: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
 #: besides its kernels differs from one code base to the next by about this much.
-FACTORS = {"issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routed": (0.55, 1.6)}
+FACTORS = {
+    "kernel_share": (0.85, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routed": (0.55, 1.6),
+}  # fmt: skip
 #: And hidden fractions, as a difference.
 DIFFERENCES = {
     "tp_overlap": 0.3, "dp_overlap": 0.3, "pp_overlap": 0.3, "cp_overlap": 0.3, "ep_overlap": 0.3,
@@ -53,18 +57,19 @@ def drawn(one: Software, draw: Draw) -> Software:
     figures: dict[str, Number] = {}
     for name, (low, high) in FACTORS.items():
         value = getattr(one, name)
-        figures[name] = draw(f"software.{name}", value, low * value, high * value)
+        figures[name] = draw(f"software.{one.name}.{name}", value, low * value, high * value)
     for name, off in DIFFERENCES.items():
         value = getattr(one, name)
         low, high = max(value - off, 0.0), min(value + off, 1.0)
-        figures[name] = draw(f"software.{name}", value, low, high) if value else value
+        figures[name] = draw(f"software.{one.name}.{name}", value, low, high) if value else value
     return structs.replace(one, **figures)
 
 
 @cache
 def _all() -> dict[str, Software]:
     text = files("parity.timing").joinpath("data/software.toml").read_text("utf-8")
-    return msgspec.convert(tomllib.loads(text), dict[str, Software])
+    data = tomllib.loads(text)
+    return {name: msgspec.convert({"name": name, **one}, Software) for name, one in data.items()}
 
 
 def generations() -> tuple[str, ...]:
