@@ -14,6 +14,7 @@ import numpy as np
 from parity.catalogue.machine import Number
 from parity.evaluate.kernels import ACTIVATION_BYTES
 from parity.evaluate.layer import Layer
+from parity.evaluate.schedule import in_flight
 from parity.evaluate.stages import Pieces
 from parity.layout.layout import Layout
 from parity.layout.shard import sequence_share
@@ -69,18 +70,6 @@ def model_state(
     )
     optimizer = parameters * OPTIMIZER_BYTES / np.where(zero >= 1, shards, 1.0)
     return weights, gradients, optimizer
-
-
-def in_flight(layout: Layout, microbatches: Number) -> Number:
-    """Microbatches whose activations the first stage keeps at the fullest moment. [1]
-
-    1F1B keeps one for each stage behind it; interleaving keeps (p - 1)/(p·v) of all more
-    [Korthikanti et al. 2022, §4.2.3].
-    """
-    extra = np.where(
-        layout.interleave > 1, 1 + (layout.pp - 1) / (layout.pp * layout.interleave), 1
-    )
-    return np.minimum(microbatches, layout.pp * extra)
 
 
 def activations(layer: Layer, layout: Layout, layers: Number, boundary_bytes: Number) -> Number:
