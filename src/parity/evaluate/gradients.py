@@ -57,7 +57,7 @@ def each_microbatch(parts: Pieces, layout: Layout, machine: Machine, software: S
     """ZeRO 3: weights gathered for each pass, gradients scattered after the backward one. [s]"""
     held = parts.parameters()
     forward, backward = windows(parts, software)
-    taken = software.far_engine_share
+    taken = software.near_engine_share
     gather = over_replicas(all_gather, held, WEIGHT_BYTES, parts, layout, machine)
     scatter = over_replicas(reduce_scatter, held, software.gradient_bytes, parts, layout, machine)
     both = shown(gather, forward, taken) + shown(gather + scatter, backward, taken)

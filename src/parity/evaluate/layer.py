@@ -37,6 +37,7 @@ class Layer:
 
     forward: Cost
     backward: Cost
+    recomputed: Cost  # what full recomputation does again
     attention_forward: Cost  # the part selective recomputation does again
     attention_backward: Cost
     operators: Number  # how many there are, each started by the processor
@@ -114,6 +115,7 @@ def operators_cost(
     return Layer(
         forward=add(nothing, *map(times, slower, ahead)),
         backward=add(nothing, *map(times, slower, back)),
+        recomputed=add(nothing, *map(times, slower, ahead[: last_kept(operators, software)])),
         attention_forward=add(nothing, *(forward_cost(w, rate, software) for w in attention)),
         attention_backward=add(nothing, *(backward_cost(w, rate, software) for w in attention)),
         operators=started(operators, layout),
@@ -129,6 +131,17 @@ def operators_cost(
             (parameters_per_chip(op, layout) for op in operators if is_routed(op)), zero
         ),
     )
+
+
+def last_kept(operators: tuple[Operator, ...], software: Software) -> int:
+    """How many of a layer's operators full recomputation does again. [1]
+
+    All, or where it stops early, those before the last product: everything that the backward pass
+    needs is there by then [PyTorch, torch.utils.checkpoint.set_checkpoint_early_stop]; compilers
+    drop what follows as dead code.
+    """
+    products = [i for i, op in enumerate(operators) if isinstance(op, Linear)]
+    return products[-1] if products and software.recompute_stops_early else len(operators)
 
 
 def started(operators: tuple[Operator, ...], layout: Layout) -> Number:

@@ -121,7 +121,7 @@ def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str,
     forward, backward = layer.forward, layer.backward
     full, selective = layout.recompute == 2, (layout.recompute == 1) & (layer.score_bytes > 0)
     again = np.where(
-        full, forward.total_s, np.where(selective, layer.attention_forward.total_s, 0.0)
+        full, layer.recomputed.total_s, np.where(selective, layer.attention_forward.total_s, 0.0)
     )
     passes = np.where(full, 3.0, 2.0)
     # Keys and values travel once forward and twice backward, behind attention's own work.

@@ -64,7 +64,7 @@ NUDGE = 0.05
 
 @dataclass(frozen=True)
 class Steps:
-    """Steps near the stated figures: log(predicted / measured) = miss + slope · log(figure/stated)."""
+    """Near the stated figures, log(predicted / measured) = miss + slope · log(figure / stated)."""
 
     keys: tuple[str, ...]
     stated: Array
@@ -149,7 +149,7 @@ def steps_of(rows: tuple[Row, ...]) -> Steps:
     stated: dict[str, float] = {}
 
     def listen(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
-        if any(key.endswith(g.ending) for g in GROUPS):
+        if value > 0 and any(key.endswith(g.ending) for g in GROUPS):
             stated[key] = value
         return value
 

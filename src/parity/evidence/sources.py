@@ -12,6 +12,7 @@ import numpy as np
 
 from parity.evidence.schema import Convention, Row
 from parity.record import Record
+from parity.timing.software import CURRENT
 
 _LONGEST_SET = 60
 _LORA = re.compile(r"\blora\b", re.IGNORECASE)
@@ -25,7 +26,7 @@ class Set(Record, frozen=True, kw_only=True):
     id: str
     title: str
     match: tuple[str, ...] = ()
-    software: str = "current"
+    software: dict[str, str] = msgspec.field(default_factory=dict)
     flop_convention: Convention = ""
     precision: dict[str, str] = msgspec.field(default_factory=dict)
     recompute: dict[str, str] = msgspec.field(default_factory=dict)
@@ -88,7 +89,7 @@ def with_conventions(row: Row) -> Row:
         time_kind=row.time_kind or ("train" if timed else "step"),
         task=row.task or ("lora" if _LORA.search(row.notes) else "pretrain"),
         ranks_per_chip=_ranks(row),
-        software=row.software or about.software,
+        software=row.software or _software(row, about),
     )
 
 
@@ -120,6 +121,13 @@ def tokens_of(row: Row, model: str) -> float:
             batches, tokens = zip(*known.points, strict=True)
             return float(np.interp(row.global_batch_seqs, batches, tokens))
     return 0.0
+
+
+def _software(row: Row, about: Set) -> str:
+    """The generation for the first text that a row's place, notes or chip contain; `*` the rest."""
+    words = f"{row.where} {row.notes} {row.chip}".lower()
+    found = (name for text, name in about.software.items() if text.lower() in words)
+    return next(found, about.software.get("*", CURRENT))
 
 
 def _convention(row: Row, about: Set) -> Convention:

@@ -24,6 +24,7 @@ class Software(Record, frozen=True):
     title: str
     kernel_share: float  # of the best kernels' rates that its kernels reach
     fused_attention: bool
+    recompute_stops_early: bool  # full recomputation skips the last product of a layer
     tp_overlap: float
     dp_overlap: float
     pp_overlap: float
@@ -44,7 +45,8 @@ class Software(Record, frozen=True):
 #: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
 #: besides its kernels differs from one code base to the next by about this much.
 FACTORS = {
-    "kernel_share": (0.85, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routed": (0.55, 1.6),
+    "kernel_share": (0.85, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6),
+    "routed": (0.55, 1.6),
 }  # fmt: skip
 #: And hidden fractions, as a difference.
 DIFFERENCES = {
@@ -69,7 +71,10 @@ def drawn(one: Software, draw: Draw) -> Software:
 def _all() -> dict[str, Software]:
     text = files("parity.timing").joinpath("data/software.toml").read_text("utf-8")
     data = tomllib.loads(text)
-    return {name: msgspec.convert({"name": name, **one}, Software) for name, one in data.items()}
+    whole: dict[str, dict[str, object]] = {}
+    for name, one in data.items():
+        whole[name] = {**whole.get(one.pop("like", ""), {}), **one, "name": name}
+    return {name: msgspec.convert(one, Software) for name, one in whole.items()}
 
 
 def generations() -> tuple[str, ...]:
