@@ -147,13 +147,13 @@ def last_kept(operators: tuple[Operator, ...], software: Software) -> int:
 def started(operators: tuple[Operator, ...], layout: Layout) -> Number:
     """What the host processor starts for one pass. [1]
 
-    Operators, the collectives around them, and a kernel for each expert a chip holds: libraries of
-    grouped products start one product an expert, on a few streams [NVIDIA Transformer Engine,
-    GroupedLinear].
+    Operators, the exchanges around them (called even where a group is one chip), and a kernel for
+    each expert a chip holds: libraries of grouped products start one product an expert, on a few
+    streams [NVIDIA Transformer Engine, GroupedLinear].
     """
     exchanges = len(gathered_widths(operators)) + len(scattered_widths(operators))
     experts = sum(op.experts for op in operators if is_routed(op))
-    return len(operators) + np.where(layout.tp > 1, exchanges, 0.0) + experts / layout.ep
+    return len(operators) + exchanges + experts / layout.ep
 
 
 def gathered_widths(operators: tuple[Operator, ...]) -> list[int]:

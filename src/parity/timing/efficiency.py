@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 import msgspec
+import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.record import Provenance, Record
@@ -33,6 +34,7 @@ class Curves(Record, frozen=True):
     sustained: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by bits of an operand
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
+    watts_per_tflop: float | None = None  # rating over 16-bit peak of the chip `sustained` is for
     like: str = ""
 
 
@@ -45,6 +47,7 @@ class Prior(Record, frozen=True):
     sustained: dict[str, Coefficient]
     memory: Coefficient
     launch_s: Coefficient
+    power_exponent: Coefficient  # of `sustained`, over rated watts for one FLOP/s
 
 
 class Book(Record, frozen=True):
@@ -113,8 +116,24 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         gemm=number("gemm"),
         attention_forward=number("attention_forward"),
         attention_backward=number("attention_backward"),
-        sustained=number("sustained"),
+        sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         memory=number("memory"),
         launch_s=number("launch_s"),
         basis=f"{owner} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
     )
+
+
+def _within_power(machine: Machine, sustained: Number, owner: str, draw: Draw) -> Number:
+    """A family's `sustained`, for the watts that this chip of the family has for each FLOP/s. [1]
+
+    Long products run at the clock that the power rating allows, and power grows faster than the
+    clock, so that a chip of the same cores with more watts holds more of its peak.
+    """
+    reference = book().families.get(owner, Curves()).watts_per_tflop
+    if reference is None or machine.tdp_w is None:
+        return sustained
+    half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
+    watts = machine.tdp_w / (machine.peak_flop_per_s[half] / 1e12)
+    c = book().prior.power_exponent
+    exponent = draw("power_exponent", c.value, c.low, c.high)
+    return np.minimum(sustained * (watts / reference) ** exponent, 1.0)
