@@ -11,7 +11,7 @@ from parity.errors import Infeasible, MissingFact, UsageError
 TRAIN = {"train": True, "tokens": "15T", "seq": "8k", "gbs": "16M"}
 PLAN_FIELDS = {
     "chips", "layout", "step_time_s", "tokens_per_s_per_chip", "mfu", "days", "memory",
-    "breakdown_s", "power_w", "energy_kwh", "range",
+    "breakdown_s", "power_w", "energy_kwh", "range", "goodput",
 }  # fmt: skip
 LAYOUT_FIELDS = {"tp", "pp", "dp", "cp", "ep", "interleave", "microbatch", "zero", "recompute"}
 ROW_FIELDS = {"chip", "count", "low", "high", "reason", "bound_by", "layout", "power_ratio"}
@@ -37,10 +37,47 @@ def test_a_plan_has_the_fields_that_others_rely_on() -> None:
     assert sum(parts.values()) == pytest.approx(answer["memory"]["total_bytes"])
 
 
+def test_days_say_what_of_them_trains() -> None:
+    answer = parity.plan_train("llama-3.1-405b", "16384xh100", gbs="16M").to_dict()["answer"]
+    goodput = answer["goodput"]
+    steps = 15e12 / (2048 * 8192)
+    alone = answer["step_time_s"] * steps / 86400
+    assert answer["days"] == pytest.approx(alone / goodput["fraction"], rel=1e-5)
+    assert goodput["fraction"] + sum(goodput["lost"].values()) == pytest.approx(1)
+    assert goodput["low"] < goodput["fraction"] < goodput["high"] < 1
+    assert goodput["failures"] == pytest.approx(answer["days"] * 24 / goodput["mtbf_hours"])
+    hours = answer["days"] * 24
+    assert answer["energy_kwh"] == pytest.approx(answer["power_w"] * hours / 1000)
+    assert {"checkpoint_interval_s", "checkpoint_cost_s", "restart_s"} <= goodput.keys()
+
+
+def test_what_is_stated_of_failures_is_taken() -> None:
+    words = {"mtbf": "20000h", "checkpoint": "30s", "restart": "5min"}
+    answer = parity.plan_train("llama-3.1-8b", "512xh100", tokens="1T", **words).to_dict()["answer"]
+    goodput = answer["goodput"]
+    assert goodput["mtbf_hours"] == pytest.approx(20_000 / 512)
+    assert (goodput["checkpoint_cost_s"], goodput["restart_s"]) == (30, 300)
+    assert answer["range"]["low"] < answer["days"] < answer["range"]["high"]
+
+
+def test_the_sentence_says_what_failures_take() -> None:
+    text = parity.plan_train("llama-3.1-405b", "16384xh100", gbs="16M").explain()
+    first = " ".join(text.split("\n\n")[0].split())
+    assert "% go to failures, checkpoints and slow chips" in first
+    assert "restarts of 10 min each" in " ".join(text.split())
+
+
+def test_a_match_by_days_counts_failures_like_a_plan() -> None:
+    words = {"tokens": "15T", "gbs": "16M", "days": 60}
+    plan = parity.plan_train("llama-3.1-70b", "h100", **words).to_dict()["answer"]
+    matched = parity.match("llama-3.1-70b", want="h100", train=True, **words)
+    assert matched.to_dict()["answer"]["rows"][0]["count"] == plan["chips"]
+
+
 def test_days_turn_the_question_round() -> None:
     asked = parity.plan_train("llama-3.1-70b", "h100", tokens="15T", gbs="16M", days=100)
     answer = asked.to_dict()["answer"]
-    assert answer["days"] <= 100
+    assert answer["days"] <= 100 * (1 + 1e-6)
     assert answer["range"]["of"] == "chips"
     assert answer["range"]["low"] <= answer["chips"] <= answer["range"]["high"]
 
@@ -113,6 +150,11 @@ def test_answers_are_json_text_and_html_of_the_same(matched) -> None:
         (lambda: api.plan_train("llama-3.1-70b", "8xh100", gbs=100), UsageError, "one sequence"),
         (lambda: api.plan_train("llama-3.1-70b", "8xh100", days=-1), UsageError, "above zero"),
         (lambda: api.plan_train("llama-3.1-70b", "8xh100", top=0), UsageError, "1 to 20"),
+        (lambda: api.plan_train("llama-3.1-8b", "8xh100", mtbf=-1), UsageError, "--mtbf"),
+        (lambda: api.plan_train("llama-3.1-8b", "8xh100", mtbf="5T"), UsageError, "--mtbf"),
+        (lambda: api.plan_train("llama-3.1-8b", "8xh100", restart="99days"), UsageError, "720h"),
+        (lambda: api.plan_train("llama-3.1-8b", "8xh100", checkpoint="nan"), UsageError, "--check"),
+        (lambda: api.plan_train("llama-3.1-8b", "512xh100", mtbf="1h"), Infeasible, "failures"),
         (lambda: api.plan_train("llama-3.1-70b", "8xh100,8xh20"), UsageError, "2 kinds of chip"),
         (lambda: api.plan_train("llama-3.1-70b", "8xh10000"), UsageError, "h100"),
         (lambda: api.plan_train("llama-3.1-8b", "8xsohu"), MissingFact, "compute.dense"),

@@ -18,10 +18,12 @@ from parity.catalogue.machine import Machine, machine
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.catalogue.table import where
 from parity.errors import MissingFact, UsageError
+from parity.evaluate.goodput import Stated
 from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.planning import plan_answer
 from parity.search import match as matching
+from parity.search import run as running
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
 from parity.search.serve import ServingJob, best_replica
@@ -58,13 +60,18 @@ def plan_train(
     dtype: str = "auto",
     cluster: str = "",
     software_generation: str = CURRENT,
+    mtbf: Quantity | None = None,
+    checkpoint: Quantity | None = None,
+    restart: Quantity | None = None,
     top: int = 3,
 ) -> Answer:
-    """The best layout to train `model` on the chips `on`, its speed, memory, energy and range.
+    """The best layout to train `model` on the chips `on`, its days, memory, energy and range.
 
     on: `1024xh100`, `h20@memory.bandwidth=4.8TB/s`. tokens: of the run. seq: tokens of a sequence.
     gbs: tokens of a global batch. days: when given, `on` needs no count and the answer is how many
-    chips finish in time. top: layouts shown.
+    chips finish in time. mtbf, checkpoint, restart: as in `50000h`, `30s`, `10min`: time between
+    failures of one chip, that a checkpoint stops training, and from a failure to the next step;
+    None takes what others published. top: layouts shown.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
@@ -72,21 +79,24 @@ def plan_train(
     run = _run(model, tokens, seq, gbs, software_generation)
     own, chosen = choose_dtype(batch.chip, _asked(dtype))
     arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
-    target = machine(batch.chip, cluster)
-    plans: tuple[training.TrainingPlan, ...] = ()
+    target, stated = machine(batch.chip, cluster), _stated(mtbf, checkpoint, restart)
+    plans: list[training.TrainingPlan] = []
     wall = None
     if days is not None:
-        found = training.fewest_chips(arch, job, target, era, _step_for_days(job, days))
+        found = running.fewest_chips_within(arch, job, target, era, _days(days), stated)
         wall = found if isinstance(found, training.Wall) else None
-        plans = () if isinstance(found, training.Wall) else (found,)
+        best = found.fastest if isinstance(found, training.Wall) else found
+        plans = [best] if best else []
     elif batch.count is None:
         raise UsageError(
             f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days."
         )
     else:
-        plans = tuple(training.best_plans(arch, job, target, era, batch.count, _few(top)))
+        plans = training.best_plans(arch, job, target, era, batch.count, _few(top))
+    runs = tuple(running.run_of(arch, plan, era, stated) for plan in plans)
     findings = (*chosen, *training.plan_findings(arch, batch.chip, job, target))
-    return plan_answer(arch, plans, wall, findings, days_asked=days is not None)
+    findings += running.run_findings(batch.chip, stated)
+    return plan_answer(arch, runs, wall, findings, days_asked=days is not None)
 
 
 def match(
@@ -171,8 +181,11 @@ def _match_training(
             "A match needs a target: `--have 1024xh100`, `--days 60` or `--tokens-per-second 1M`."
         )
     machines, missing = _machines(wanted)
-    rows = matching.match_training(arch, job, step_s, plan, machines, era, _asked(dtype))
-    shown = MatchQuestion("training", arch.name, have or "", step_s, job, None)
+    within = Stated() if days is not None else None
+    rows = matching.match_training(arch, job, step_s, plan, machines, era, _asked(dtype), within)
+    shown = MatchQuestion(
+        "training", arch.name, have or "", step_s, job, None, interrupted=within is not None
+    )
     return match_answer(shown, plan, _in_order(wanted, [*rows, *missing]), about)
 
 
@@ -244,8 +257,31 @@ def _few(top: int) -> int:
     return top
 
 
+def _days(days: Quantity) -> float:
+    return _positive(parse(days, "day", "--days"), "--days")
+
+
 def _step_for_days(job: TrainingJob, days: Quantity) -> float:
-    return _positive(parse(days, "day", "--days"), "--days") * 86400.0 / job.steps
+    return _days(days) * running.SECONDS_A_DAY / job.steps
+
+
+def _stated(mtbf: Quantity | None, checkpoint: Quantity | None, restart: Quantity | None) -> Stated:
+    """What the user says of the own operation, in hours and seconds."""
+
+    def seconds(value: Quantity | None, what: str, least: str, most: str) -> float | None:
+        if value is None:
+            return None
+        found = parse(value, "s", what)
+        if not parse(least, "s") <= found <= parse(most, "s"):
+            raise UsageError(f"{what} is {value}; {least} to {most} was expected.")
+        return found
+
+    between = seconds(mtbf, "--mtbf", "1min", "1000000000h")
+    return Stated(
+        mtbf_hours=None if between is None else between / 3600,
+        checkpoint_s=seconds(checkpoint, "--checkpoint", "1ms", "24h"),
+        restart_s=seconds(restart, "--restart", "1ms", "720h"),
+    )
 
 
 def _rate(tokens_per_second: Quantity) -> float:

@@ -30,6 +30,7 @@ class MatchQuestion:
     target: float  # seconds of a step, or requests/s
     training: TrainingJob | None
     serving: ServingJob | None
+    interrupted: bool = False  # whether the target is a step with what interrupts it
 
 
 def match_answer(
@@ -156,7 +157,9 @@ def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fiel
         batch = f"{job.global_batch_sequences:,} sequences of {job.seq_len:,} tokens"
         rows = [("target", f"{step}: {batch}, {render(rate, '1')} tokens/s")]
         days = job.steps * question.target / 86400
-        rows.append(("run", f"{render(job.tokens, '1')} tokens in {significant(days)} days"))
+        failing = "failures included" if question.interrupted else "failures left out"
+        run = f"{render(job.tokens, '1')} tokens in {significant(days)} days, {failing}"
+        rows.append(("run", run))
     else:
         assert question.serving is not None
         serving = question.serving

@@ -7,6 +7,7 @@ from dataclasses import fields
 import numpy as np
 
 from parity.catalogue.machine import Number
+from parity.evaluate.goodput import Lost, basis
 from parity.evaluate.memory import Memory
 from parity.evaluate.training import Breakdown
 from parity.layout.layout import describe, to_dict
@@ -14,27 +15,33 @@ from parity.outputs.document import Bars, Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.figures import ranged
 from parity.record import Finding
+from parity.search.run import Run
 from parity.search.train import WORDS, TrainingPlan, Wall, in_nodes
 from parity.units import render, significant
 from parity.workload.operator import Architecture
 
 NOT_FEASIBLE, TARGET_MISSED = 3, 4
-SECONDS_A_DAY = 86400.0
+#: Shares of time below this are not worth a word.
+NEGLIGIBLE = 0.0005
+#: What the causes of lost time are called in a sentence.
+CAUSES = {
+    "restarts": "restarts", "rework": "work done again", "checkpoints": "checkpoints",
+    "stragglers": "slow chips",
+}  # fmt: skip
 
 
 def plan_answer(
     arch: Architecture,
-    plans: tuple[TrainingPlan, ...],
+    runs: tuple[Run, ...],
     wall: Wall | None,
     findings: tuple[Finding, ...],
     *,
     days_asked: bool,
 ) -> Answer:
-    """The best plan with its runners-up; or, at a wall, the fastest plan there is and exit 4."""
-    shown = plans or ((wall.fastest,) if wall and wall.fastest else ())
+    """The best run with its runners-up; at a wall `runs` are the fastest there is, and exit 4."""
     if wall is not None:
         findings = (Finding(code="P104", severity="error", message=wall.reason + "."), *findings)
-    if not shown:
+    if not runs:
         reason = wall.reason if wall else "no layout"
         document = Document(
             sentence=f"No number of these chips does it: {reason}.", findings=findings
@@ -43,18 +50,18 @@ def plan_answer(
         return Answer(
             command="plan train", content=nothing, document=document, exit_code=NOT_FEASIBLE
         )
-    best = shown[0]
+    best = runs[0]
     content: dict[str, object] = {
         "answer": answer_fields(arch, best, of_chips=days_asked),
-        "runners_up": [answer_fields(arch, p, of_chips=False) for p in shown[1:]],
+        "runners_up": [answer_fields(arch, run, of_chips=False) for run in runs[1:]],
         "findings": findings,
     }
     document = Document(
         sentence=sentence(arch, best, days_asked=days_asked, wall=wall),
-        parts=(summary(arch, best), spent(best), filled(best), *others(shown)),
+        parts=(summary(arch, best), spent(best.plan), filled(best.plan), *others(runs)),
         findings=findings,
-        sources=(best_basis(best),),
-        next=(f"parity match {arch.name} --have {count_of(best)} --want all --train",),
+        sources=(best_basis(best.plan), basis(best.plan.machine.chip.family)),
+        next=(f"parity match {arch.name} --have {count_of(best.plan)} --want all --train",),
     )
     return Answer(
         command="plan train",
@@ -70,20 +77,14 @@ def count_of(plan: TrainingPlan) -> str:
     return f"{plan.chips}x{plan.machine.chip.id}"
 
 
-def run_days(plan: TrainingPlan, step_s: float) -> float:
-    """Days of the whole run at `step_s` a step, without interruptions."""
-    return plan.job.steps * step_s / SECONDS_A_DAY
-
-
 def first(value: Number) -> float:
     """The number of a single-row column."""
     return float(np.ravel(value)[0])
 
 
-def answer_fields(arch: Architecture, plan: TrainingPlan, *, of_chips: bool) -> dict[str, object]:
-    """The plan as plain numbers, SI units; `range` is of the chips where they are the answer."""
-    days = run_days(plan, plan.time_s)
-    power = plan.power_w
+def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, object]:
+    """The run as plain numbers, SI units; `range` is of the chips where they are the answer."""
+    plan, power = run.plan, run.plan.power_w
     memory = {f.name: first(getattr(plan.step.memory, f.name)) for f in fields(Memory)}
     return {
         "chip": plan.machine.chip.id,
@@ -95,7 +96,8 @@ def answer_fields(arch: Architecture, plan: TrainingPlan, *, of_chips: bool) -> 
         "tokens_per_s": plan.tokens_per_s,
         "tokens_per_s_per_chip": plan.tokens_per_s / plan.chips,
         "mfu": plan.mfu(arch),
-        "days": days,
+        "days": run.days,
+        "goodput": goodput_fields(run),
         "microbatches": int(first(plan.step.microbatches)),
         "memory": {
             **memory,
@@ -107,41 +109,62 @@ def answer_fields(arch: Architecture, plan: TrainingPlan, *, of_chips: bool) -> 
             for f in fields(Breakdown)
         },
         "power_w": power,
-        "energy_kwh": None if power is None else power * days * 24 / 1000,
-        "range": chip_range(plan) if of_chips else day_range(plan),
+        "energy_kwh": None if power is None else power * run.days * 24 / 1000,
+        "range": chip_range(run) if of_chips else day_range(run),
         "step_time_range_s": {"low": plan.low_s, "high": plan.high_s},
     }
 
 
-def day_range(plan: TrainingPlan) -> dict[str, float | str]:
+def goodput_fields(run: Run) -> dict[str, object]:
+    """What of the days trains, what the rest goes to, and what both follow from."""
+    found, (low, high) = run.goodput, run.goodput_range
+    return {
+        "fraction": first(found.fraction),
+        "low": low,
+        "high": high,
+        "failures": run.failures,
+        "mtbf_hours": first(found.mtbf_hours),
+        "checkpoint_interval_s": first(found.checkpoint_interval_s),
+        "checkpoint_cost_s": first(found.checkpoint_s),
+        "checkpoint_write_s": first(found.write_s),
+        "restart_s": first(found.restart_s),
+        "lost": {f.name: first(getattr(found.lost, f.name)) for f in fields(Lost)},
+    }
+
+
+def day_range(run: Run) -> dict[str, float | str]:
     """P10 and P90 of the days."""
-    return {"of": "days", "low": run_days(plan, plan.low_s), "high": run_days(plan, plan.high_s)}
+    low, high = run.days_range
+    return {"of": "days", "low": low, "high": high}
 
 
-def chip_range(plan: TrainingPlan) -> dict[str, float | str]:
-    """P10 and P90 of the chips that hold the same speed."""
-    ends = [plan.chips * plan.low_s / plan.time_s, plan.chips * plan.high_s / plan.time_s]
+def chip_range(run: Run) -> dict[str, float | str]:
+    """P10 and P90 of the chips that finish in the same time."""
+    plan = run.plan
+    ends = [plan.chips * end / run.days for end in run.days_range]
     low, high = in_nodes(np.ceil(np.array(ends)), plan.machine.node)
     return {"of": "chips", "low": int(min(low, plan.chips)), "high": int(max(high, plan.chips))}
 
 
-def sentence(arch: Architecture, plan: TrainingPlan, *, days_asked: bool, wall: Wall | None) -> str:
-    """The answer in one sentence: number, range, what limits it."""
-    days, span = significant(run_days(plan, plan.time_s)), day_range(plan)
-    name, run = plan.machine.chip.name, f"{arch.name} on {render(plan.job.tokens, '1')} tokens"
-    end = f"at {100 * plan.mfu(arch):.0f} % MFU; {largest_shares(plan)}."
+def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | None) -> str:
+    """The answer in one sentence: number, range, what of it is lost, what limits it."""
+    plan, days, span = run.plan, significant(run.days), day_range(run)
+    name, work = plan.machine.chip.name, f"{arch.name} on {render(plan.job.tokens, '1')} tokens"
+    lost = f"{100 * (1 - first(run.goodput.fraction)):.2g} %"
+    end = f"of which {lost} go to failures, checkpoints and slow chips"
+    end = f"{end}, at {100 * plan.mfu(arch):.0f} % MFU; {largest_shares(plan)}."
     if wall is not None:
         cause = wall.reason.split(":")[0]
         return (
-            f"No number of {name} trains {run} in that time: {plan.chips:,} are the fastest, "
+            f"No number of {name} trains {work} in that time: {plan.chips:,} are the fastest, "
             f"{days} days; {cause}."
         )
     if days_asked:
-        chips = chip_range(plan)
+        chips = chip_range(run)
         count = f"{plan.chips:,} x {name} ({chips['low']:,}–{chips['high']:,})"
-        return f"{count} train {run} in {days} days {end}"
+        return f"{count} train {work} in {days} days, {end}"
     ends = f"({significant(float(span['low']))}–{significant(float(span['high']))})"
-    return f"{plan.chips:,} x {name} train {run} in {days} days {ends} {end}"
+    return f"{plan.chips:,} x {name} train {work} in {days} days {ends}, {end}"
 
 
 def largest_shares(plan: TrainingPlan) -> str:
@@ -154,8 +177,9 @@ def largest_shares(plan: TrainingPlan) -> str:
     return f"{most}, {WORDS[second]} {100 * share[second]:.0f} %"
 
 
-def summary(arch: Architecture, plan: TrainingPlan) -> Fields:
-    """Layout, speed, memory, energy: one line each."""
+def summary(arch: Architecture, run: Run) -> Fields:
+    """Layout, speed, memory, goodput, energy: one line each."""
+    plan = run.plan
     job, step = plan.job, ranged(plan.time_s, plan.low_s, plan.high_s, "s")
     batch = f"{job.global_batch_sequences:,} sequences of {job.seq_len:,}, {job.dtype}"
     each = significant(plan.tokens_per_s / plan.chips)
@@ -168,13 +192,38 @@ def summary(arch: Architecture, plan: TrainingPlan) -> Fields:
         ("speed", f"{each} tokens/s/chip, {render(plan.tokens_per_s, '1')} tokens/s in all"),
         ("MFU", f"{100 * plan.mfu(arch):.1f} % of {peak}"),
         ("memory", f"{used} of {capacity} on the fullest chip"),
+        ("goodput", trains(run)),
+        ("lost", losses(run)),
     ]
     if plan.power_w is not None:
-        energy = plan.power_w * run_days(plan, plan.time_s) * 24
+        energy = plan.power_w * run.days * 24
         drawn = f"{render(plan.power_w, 'W')} of chips, {render(energy, 'Wh')} for the run"
         rows.append(("power", drawn))
     rows.append(("cluster", plan.machine.cluster_id or "as the chip's own figures say"))
     return Fields(rows=tuple(rows))
+
+
+def trains(run: Run) -> str:
+    """`92 % (78–95) of the days: 730 failures, one every 3.09 h; a checkpoint every 6.2 min`."""
+    found, (low, high) = run.goodput, run.goodput_range
+    share = ranged(first(found.fraction), low, high, "fraction")
+    every = render(first(found.mtbf_hours) * 3600, "s")
+    saved = render(first(found.checkpoint_interval_s), "s")
+    count = f"{significant(run.failures, 2)} failures, one every {every}"
+    return f"{share} of the days; {count}; a checkpoint every {saved}"
+
+
+def losses(run: Run) -> str:
+    """`restarts of 10 min each 5.3 %, work done again 1.6 %, …`, largest first."""
+    found = run.goodput
+    share = {f.name: first(getattr(found.lost, f.name)) for f in fields(Lost)}
+    each = {
+        "restarts": f" of {render(first(found.restart_s), 's')} each",
+        "checkpoints": f" of {render(first(found.checkpoint_s), 's')} each",
+    }
+    largest = sorted((k for k in share if share[k] > NEGLIGIBLE), key=lambda k: -share[k])
+    named = [f"{CAUSES[k]}{each.get(k, '')} {100 * share[k]:.2g} %" for k in largest]
+    return ", ".join(named) or f"less than {100 * NEGLIGIBLE:g} % to any cause"
 
 
 def spent(plan: TrainingPlan) -> Bars:
@@ -182,7 +231,7 @@ def spent(plan: TrainingPlan) -> Bars:
     rows = []
     for f in fields(Breakdown):
         seconds = first(getattr(plan.step.breakdown, f.name))
-        if seconds > 0.0005 * plan.time_s:
+        if seconds > NEGLIGIBLE * plan.time_s:
             note = f"{render(seconds, 's')}  {100 * seconds / plan.time_s:.1f} %"
             rows.append((WORDS[f.name].removeprefix("the "), seconds, note))
     return Bars(rows=tuple(sorted(rows, key=lambda r: -r[1])), title="a step")
@@ -198,17 +247,17 @@ def filled(plan: TrainingPlan) -> Bars:
     return Bars(rows=tuple(rows), title="memory")
 
 
-def others(plans: tuple[TrainingPlan, ...]) -> tuple[Table, ...]:
+def others(runs: tuple[Run, ...]) -> tuple[Table, ...]:
     """Runner-up layouts."""
     rows = tuple(
         (
-            describe(plan.layout),
-            render(plan.time_s, "s"),
-            significant(run_days(plan, plan.time_s)),
-            f"+{100 * (plan.time_s / plans[0].time_s - 1):.1f} %",
-            render(first(plan.step.memory.total_bytes), "byte"),
+            describe(run.plan.layout),
+            render(run.plan.time_s, "s"),
+            significant(run.days),
+            f"+{100 * (run.plan.time_s / runs[0].plan.time_s - 1):.1f} %",
+            render(first(run.plan.step.memory.total_bytes), "byte"),
         )
-        for plan in plans[1:]
+        for run in runs[1:]
     )
     columns = ("runner-up layout", "step", "days", "slower by", "memory")
     return (Table(columns, rows, "lrrrr"),) if rows else ()

@@ -41,6 +41,11 @@ CODES: dict[str, tuple[str, str]] = {
         "Even a small batch takes longer per token than the target: reading the weights and "
         "crossing the links set the floor.",
     ),
+    "P107": (
+        "failures leave no time",
+        "So many chips fail more often than a restart takes, so hardly any time trains. Fewer "
+        "chips, a faster restart, or replicas that go on without the failed one help.",
+    ),
     "P201": (
         "weak figure",
         "A catalogue figure this answer rests on was not read at its source: recalled, derived, "
@@ -50,6 +55,11 @@ CODES: dict[str, tuple[str, str]] = {
         "nobody measured this chip",
         "No published kernel measurement of this chip family at this dtype: a prior with a wide "
         "range stands in.",
+    ),
+    "P203": (
+        "failures not published",
+        "Nobody published how often chips of this family stop a training run. What was counted on "
+        "other chips stands in, with the range of all counts.",
     ),
     "P301": (
         "model family read generically",

@@ -11,6 +11,7 @@ from parity.catalogue.machine import Machine, Number
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.energy import chip_power
+from parity.evaluate.goodput import Stated, Stretch, reliability, steps_alone, stretch_of
 from parity.evaluate.kernels import rates
 from parity.layout.layout import describe, to_dict
 from parity.record import Finding
@@ -72,11 +73,13 @@ def match_training(
     wanted: tuple[Machine, ...],
     software: Software,
     dtype: str = "auto",
+    stated: Stated | None = None,
 ) -> list[Row]:
     """For each wanted machine the fewest chips whose step takes at most `time_s`.
 
     have: the plan that sets the target, whose uncertainty the counts then share; None where the
-    target is a number. dtype: of the wanted chips; `auto` lets each choose.
+    target is a number. dtype: of the wanted chips; `auto` lets each choose. stated: when given,
+    a step and what interrupts it must take at most `time_s` together.
     """
     reference = _relative_times(arch, have, software) if have else np.ones(1)
     reference_power = _plan_power(have) if have else None
@@ -85,7 +88,10 @@ def match_training(
         try:
             own, chosen = choose_dtype(target.chip, dtype)
             this = msgspec.structs.replace(job, dtype=own)
-            found = fewest_chips(arch, this, target, software, time_s)
+            stretch: Stretch = steps_alone
+            if stated is not None:
+                stretch = stretch_of(arch, reliability(target.chip.family, stated))
+            found = fewest_chips(arch, this, target, software, time_s, stretch)
             findings = (*chosen, *quality(target, own))
             rows.append(
                 _training_row(arch, found, target, software, reference, reference_power, findings)

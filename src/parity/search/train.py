@@ -10,6 +10,7 @@ from parity.catalogue.machine import Draw, Machine, Number, machine
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
+from parity.evaluate.goodput import Stretch, steps_alone
 from parity.evaluate.kernels import rates
 from parity.evaluate.training import Breakdown, Step, training_step
 from parity.layout.layout import Layout, concatenate
@@ -33,7 +34,7 @@ MOST_CHIPS = 1_048_576
 
 @dataclass(frozen=True)
 class Candidates:
-    """Evaluated layouts that fit in memory, with the step of each; memory of the leanest misfit."""
+    """Evaluated layouts that fit, each with its step, stretched; memory of the leanest misfit."""
 
     layout: Layout
     time_s: Number
@@ -77,7 +78,12 @@ class TrainingPlan:
 
 
 def evaluate(
-    arch: Architecture, job: TrainingJob, layout: Layout, target: Machine, software: Software
+    arch: Architecture,
+    job: TrainingJob,
+    layout: Layout,
+    target: Machine,
+    software: Software,
+    stretch: Stretch = steps_alone,
 ) -> Candidates:
     """Evaluate every row in chunks and keep those that fit."""
     kept: list[Layout] = []
@@ -90,7 +96,7 @@ def evaluate(
         leanest = min(leanest, float(total.min()))
         fits = total <= target.memory_bytes
         kept.append(part.take(fits))
-        times.append(step.time_s[fits])
+        times.append((step.time_s * stretch(part, step))[fits])
     if not kept:
         return Candidates(layout, np.zeros(0), leanest, 0)
     return Candidates(concatenate(kept), np.concatenate(times), leanest, len(layout))
@@ -227,9 +233,16 @@ class Wall:
 
 
 def fewest_chips(
-    arch: Architecture, job: TrainingJob, target: Machine, software: Software, time_s: float
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    time_s: float,
+    stretch: Stretch = steps_alone,
 ) -> TrainingPlan | Wall:
     """The smallest count whose best layout makes a step in `time_s`, or the wall before it.
+
+    stretch: when given, a step and what interrupts it must take no longer than `time_s` together.
 
     The count is one more axis of the search: layouts of all counts are evaluated together. First
     with replica counts that divide the batch, then, below the count found, with every replica
@@ -239,9 +252,9 @@ def fewest_chips(
     if ideal > MOST_CHIPS:
         return Wall(None, f"needs more than {MOST_CHIPS:,} chips even at the physical peak")
     least = max(1.0, ideal)
-    coarse = evaluate(
-        arch, job, _counts(arch, job, target, software, least, 40 * ideal + 4096), target, software
-    )
+    most = min(40 * ideal + 4096, MOST_CHIPS)
+    space = layouts(arch, job, target, software, least=least, most=most)
+    coarse = evaluate(arch, job, space, target, software, stretch)
     hit = _cheapest(coarse, target, time_s)
     if hit is None:
         return _wall(arch, job, target, software, coarse, time_s)
@@ -254,23 +267,12 @@ def fewest_chips(
         most=hit[1],
         dp=replicas(job.global_batch_sequences),
     )
-    fine = evaluate(arch, job, fine_space, target, software)
+    fine = evaluate(arch, job, fine_space, target, software, stretch)
     better = _cheapest(fine, target, time_s)
     pool, (index, count) = (fine, better) if better and better[1] <= hit[1] else (coarse, hit)
     row = pool.layout.take(np.array([index]))
     found = plan(arch, job, target, software, row)
     return replace(found, chips=count)
-
-
-def _counts(
-    arch: Architecture,
-    job: TrainingJob,
-    target: Machine,
-    software: Software,
-    least: float,
-    most: float,
-) -> Layout:
-    return layouts(arch, job, target, software, least=least, most=min(most, MOST_CHIPS))
 
 
 def _roofline_chips(arch: Architecture, job: TrainingJob, target: Machine, time_s: float) -> float:
@@ -325,7 +327,7 @@ def _wall(
         if used_up
         else f"{WORDS[largest]} sets a floor"
     )
-    ratio = fastest.time_s / time_s
+    ratio = float(found.time_s.min()) / time_s
     return Wall(
         fastest,
         f"{cause}: {fastest.chips:,} chips are the fastest, still {ratio:.2f} times too slow",

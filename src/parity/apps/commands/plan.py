@@ -27,9 +27,12 @@ def train(
     dtype: words.Dtype = "auto",
     software_generation: words.Software = "current",
     cluster: words.Cluster = "",
+    mtbf: words.Mtbf = None,
+    checkpoint: words.Checkpoint = None,
+    restart: words.Restart = None,
     top: Annotated[int, Parameter(help="Layouts shown.")] = 3,
 ) -> Answer:
-    """Plan a training run: layout, time, memory, energy and their range."""
+    """Plan a training run: layout, days, memory, energy and their range."""
     from parity import api
 
     return api.plan_train(
@@ -42,5 +45,8 @@ def train(
         dtype=dtype,
         software_generation=software_generation,
         cluster=cluster,
+        mtbf=mtbf,
+        checkpoint=checkpoint,
+        restart=restart,
         top=top,
     )

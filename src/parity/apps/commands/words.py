@@ -9,6 +9,7 @@ from cyclopts import Group, Parameter
 WORK = Group("Work", sort_key=1)
 TARGET = Group("Target", sort_key=2)
 CHIPS = Group("Chips", sort_key=3)
+FAILURES = Group("Failures", sort_key=4)
 
 Model = Annotated[
     str, Parameter(help="A name of `parity models`, a config.json, its folder, or owner/name.")
@@ -38,4 +39,14 @@ Tpot = Annotated[
 ]
 Cluster = Annotated[
     str, Parameter(group=CHIPS, help="How the chips are wired.", show_default=False)
+]
+Mtbf = Annotated[
+    str | None,
+    Parameter(group=FAILURES, help="Time between failures of one chip that stop a run: 50000h."),
+]
+Checkpoint = Annotated[
+    str | None, Parameter(group=FAILURES, help="Time that a checkpoint stops training, as in 6s.")
+]
+Restart = Annotated[
+    str | None, Parameter(group=FAILURES, help="From a failure to the next step, as in 10min.")
 ]

@@ -1,0 +1,112 @@
+"""Whole training runs: how many days a plan takes, failures and slow chips included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import Machine, Number
+from parity.catalogue.schema import Chip
+from parity.errors import Infeasible
+from parity.evaluate.goodput import (
+    Goodput,
+    Stated,
+    checkpoint_bytes,
+    counted,
+    goodput,
+    reliability,
+    stretch_of,
+)
+from parity.record import Finding
+from parity.search.findings import note
+from parity.search.train import TrainingPlan, Wall, fewest_chips, sampled_times
+from parity.timing.draw import Sampler
+from parity.timing.software import Software
+from parity.units import render
+from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
+
+SECONDS_A_DAY = 86400.0
+#: Below this share of its time a run does not get anywhere that anybody would wait for.
+LEAST_GOODPUT = 0.01
+
+
+@dataclass(frozen=True)
+class Run:
+    """A plan carried through to the last token; ranges are P10 and P90."""
+
+    plan: TrainingPlan
+    goodput: Goodput
+    goodput_range: tuple[float, float]
+    days: float
+    days_range: tuple[float, float]
+
+    @property
+    def failures(self) -> float:
+        """Failures to expect in the run."""
+        return self.days * 24 / float(self.goodput.mtbf_hours)
+
+
+def run_of(arch: Architecture, plan: TrainingPlan, software: Software, stated: Stated) -> Run:
+    """The run that `plan` makes, with its range over chips, software and what interrupts it.
+
+    Raises `Infeasible` with P107 where failures leave it no time to train.
+    """
+    family, sampler = plan.machine.chip.family, Sampler()
+    chips, busy = int(plan.layout.chips[0]), float(plan.step.busy_fraction[0])
+    state = checkpoint_bytes(arch)
+    central = goodput(chips, state, busy, reliability(family, stated))
+    share = float(central.fraction)
+    if share < LEAST_GOODPUT:
+        raise _no_progress(plan, central)
+    drawn = goodput(chips, state, busy, reliability(family, stated, sampler)).fraction
+    times = sampled_times(arch, plan.job, plan.machine, software, plan.layout, sampler)
+    days = plan.job.steps / SECONDS_A_DAY * times / np.ravel(drawn)
+    return Run(
+        plan=plan,
+        goodput=central,
+        goodput_range=_p10_p90(drawn),
+        days=plan.job.steps / SECONDS_A_DAY * plan.time_s / share,
+        days_range=_p10_p90(days),
+    )
+
+
+def _p10_p90(samples: Number) -> tuple[float, float]:
+    low, high = np.quantile(samples, [0.1, 0.9])
+    return float(low), float(high)
+
+
+def _no_progress(plan: TrainingPlan, found: Goodput) -> Infeasible:
+    name, every = plan.machine.chip.id, render(float(found.mtbf_hours) * 3600, "s")
+    finding = note(
+        "P107",
+        f"{plan.chips:,} {name} fail every {every} and take {render(float(found.restart_s), 's')} "
+        f"to restart: less than {LEAST_GOODPUT:.0%} of the time trains.",
+        "error",
+        "fewer chips, or a shorter --restart",
+    )
+    return Infeasible(f"{plan.chips:,} {name} cannot train through their failures.", (finding,))
+
+
+def fewest_chips_within(
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    days: float,
+    stated: Stated,
+) -> TrainingPlan | Wall:
+    """The smallest count that finishes the run in so many days, failures included, or the wall."""
+    stretch = stretch_of(arch, reliability(target.chip.family, stated))
+    return fewest_chips(arch, job, target, software, days * SECONDS_A_DAY / job.steps, stretch)
+
+
+def run_findings(chip: Chip, stated: Stated) -> tuple[Finding, ...]:
+    """P203 where nobody published how often chips of this family fail."""
+    if counted(chip.family) or stated.mtbf_hours is not None:
+        return ()
+    words = (
+        f"Nobody published how often {chip.family} chips fail: those of other families stand in."
+    )
+    return (note("P203", words, "note", "--mtbf with a figure of your own"),)
