@@ -96,7 +96,7 @@ def test_chips_that_only_fail_are_infeasible_and_say_why() -> None:
 
 def test_chips_whose_failures_nobody_counted_are_named() -> None:
     (finding,) = run_findings(chip("910b"), PUBLISHED)
-    assert finding.code == "P203"
+    assert finding.code == "P204"
     assert "ascend910b" in finding.message
     assert run_findings(chip("h100"), PUBLISHED) == ()
     assert run_findings(chip("910b"), Stated(mtbf_hours=20_000)) == ()

@@ -150,7 +150,7 @@ def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | Non
     """The answer in one sentence: number, range, what of it is lost, what limits it."""
     plan, days, span = run.plan, significant(run.days), day_range(run)
     name, work = plan.machine.chip.name, f"{arch.name} on {render(plan.job.tokens, '1')} tokens"
-    lost = f"{100 * (1 - first(run.goodput.fraction)):.2g} %"
+    lost = percent(1 - first(run.goodput.fraction))
     end = f"of which {lost} go to failures, checkpoints and slow chips"
     end = f"{end}, at {100 * plan.mfu(arch):.0f} % MFU; {largest_shares(plan)}."
     if wall is not None:
@@ -209,7 +209,8 @@ def trains(run: Run) -> str:
     share = ranged(first(found.fraction), low, high, "fraction")
     every = render(first(found.mtbf_hours) * 3600, "s")
     saved = render(first(found.checkpoint_interval_s), "s")
-    count = f"{significant(run.failures, 2)} failures, one every {every}"
+    expected = "hardly any" if run.failures < 0.05 else significant(run.failures, 2)
+    count = f"{expected} failures, one every {every}"
     return f"{share} of the days; {count}; a checkpoint every {saved}"
 
 
@@ -222,8 +223,15 @@ def losses(run: Run) -> str:
         "checkpoints": f" of {render(first(found.checkpoint_s), 's')} each",
     }
     largest = sorted((k for k in share if share[k] > NEGLIGIBLE), key=lambda k: -share[k])
-    named = [f"{CAUSES[k]}{each.get(k, '')} {100 * share[k]:.2g} %" for k in largest]
-    return ", ".join(named) or f"less than {100 * NEGLIGIBLE:g} % to any cause"
+    named = [f"{CAUSES[k]}{each.get(k, '')} {percent(share[k])}" for k in largest]
+    return ", ".join(named) or percent(0.0)
+
+
+def percent(share: float) -> str:
+    """`9.8 %`, or that it is less than anybody would notice."""
+    if share < NEGLIGIBLE:
+        return f"less than {100 * NEGLIGIBLE:g} %"
+    return f"{significant(100 * share, 2)} %"
 
 
 def spent(plan: TrainingPlan) -> Bars:

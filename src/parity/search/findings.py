@@ -56,7 +56,7 @@ CODES: dict[str, tuple[str, str]] = {
         "No published kernel measurement of this chip family at this dtype: a prior with a wide "
         "range stands in.",
     ),
-    "P203": (
+    "P204": (
         "failures not published",
         "Nobody published how often chips of this family stop a training run. What was counted on "
         "other chips stands in, with the range of all counts.",

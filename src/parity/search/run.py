@@ -82,7 +82,7 @@ def _no_progress(plan: TrainingPlan, found: Goodput) -> Infeasible:
     finding = note(
         "P107",
         f"{plan.chips:,} {name} fail every {every} and take {render(float(found.restart_s), 's')} "
-        f"to restart: less than {LEAST_GOODPUT:.0%} of the time trains.",
+        f"to restart: less than {100 * LEAST_GOODPUT:g} % of the time trains.",
         "error",
         "fewer chips, or a shorter --restart",
     )
@@ -103,10 +103,10 @@ def fewest_chips_within(
 
 
 def run_findings(chip: Chip, stated: Stated) -> tuple[Finding, ...]:
-    """P203 where nobody published how often chips of this family fail."""
+    """P204 where nobody published how often chips of this family fail."""
     if counted(chip.family) or stated.mtbf_hours is not None:
         return ()
     words = (
         f"Nobody published how often {chip.family} chips fail: those of other families stand in."
     )
-    return (note("P203", words, "note", "--mtbf with a figure of your own"),)
+    return (note("P204", words, "note", "--mtbf with a figure of your own"),)
