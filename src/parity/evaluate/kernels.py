@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
-from parity.layout.shard import AttentionWork, Gemm, Stream, Work
+from parity.layout.shard import AttentionWork, Gemm, Scan, Stream, Work
 from parity.timing.efficiency import efficiency
 from parity.timing.roofline import Cost, gemm_shape_efficiency, roofline
 from parity.timing.software import Software
@@ -26,6 +26,7 @@ class Rates:
     gemm_flop_per_s: Number
     attention_forward_flop_per_s: Number
     attention_backward_flop_per_s: Number
+    scan_flop_per_s: Number
     bytes_per_s: Number
     launch_s: Number
     units: int
@@ -48,6 +49,7 @@ def rates(machine: Machine, dtype: str, draw: Draw = central, kernel_share: Numb
         gemm_flop_per_s=peak * eff.gemm * eff.sustained,
         attention_forward_flop_per_s=held * attention.attention_forward,
         attention_backward_flop_per_s=held * attention.attention_backward,
+        scan_flop_per_s=machine.peak_flop_per_s[half] * attention.scan,
         bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,
         launch_s=eff.launch_s,
         units=machine.units,
@@ -86,13 +88,16 @@ def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
             return roofline(work.flop, moved, speed, rate.bytes_per_s, rate.launch_s)
         case AttentionWork():
             return unfused_attention(work, 1.0, software.score_bytes_forward, rate)
+        case Scan():
+            return _scan(work, 1.0, rate)
         case Stream():
             return _stream(work, software.traffic, 1.0, rate)
 
 
 def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
     """Time of the backward pass: both gradients of a product; attention does 2.5 times its
-    forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2.
+    forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2; a scan
+    3 times, because it computes its states again [Dao, Gu 2024, arXiv 2405.21060, §6].
     """
     match work:
         case Gemm(m=m, n=n, k=k, batch=batch):
@@ -105,6 +110,8 @@ def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
             return roofline(2.5 * work.flop, moved, speed, rate.bytes_per_s, rate.launch_s)
         case AttentionWork():
             return unfused_attention(work, 2.0, software.score_bytes_backward, rate)
+        case Scan():
+            return _scan(work, 3.0, rate)
         case Stream():
             return _stream(work, 2.0 * software.traffic, 2.0, rate)
 
@@ -123,6 +130,13 @@ def unfused_attention(
     compute = products * 2.0 * work.score_elements * depth / rate.gemm_flop_per_s
     memory = work.score_elements * score_bytes / rate.bytes_per_s
     return Cost(compute_s=compute, memory_s=memory, launch_s=(2 * products + 2) * rate.launch_s)
+
+
+def _scan(work: Scan, times_over: float, rate: Rates) -> Cost:
+    """A chunked scan: small products between steps that wait for one another."""
+    moved = times_over * work.elements * ACTIVATION_BYTES
+    flop = times_over * work.flop
+    return roofline(flop, moved, rate.scan_flop_per_s, rate.bytes_per_s, 4.0 * rate.launch_s)
 
 
 def _stream(work: Stream, traffic: float, kernels: float, rate: Rates) -> Cost:

@@ -57,7 +57,15 @@ class Stream:
     elements: Number
 
 
-Work = Gemm | AttentionWork | Stream
+@dataclass(frozen=True)
+class Scan:
+    """A recurrence over the tokens of a sequence, in chunks."""
+
+    flop: Number
+    elements: Number
+
+
+Work = Gemm | AttentionWork | Stream | Scan
 
 
 def ways(op: Operator, layout: Layout) -> Number:
@@ -119,7 +127,7 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
                 v_dim=op.v_head_dim,
             )
         case Recurrence():
-            return Stream(
+            return Scan(
                 flop=op.flop_per_token * tokens / layout.tp,
                 elements=op.elements_per_token * tokens / layout.tp,
             )

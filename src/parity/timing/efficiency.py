@@ -32,6 +32,7 @@ class Curves(Record, frozen=True):
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
     sustained: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by bits of an operand
+    scan: Coefficient | None = None
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
     watts_per_tflop: float | None = None  # rating over 16-bit peak of the chip `sustained` is for
@@ -45,6 +46,7 @@ class Prior(Record, frozen=True):
     attention_forward: Coefficient
     attention_backward: Coefficient
     sustained: dict[str, Coefficient]
+    scan: Coefficient
     memory: Coefficient
     launch_s: Coefficient
     power_exponent: Coefficient  # of `sustained`, over rated watts for one FLOP/s
@@ -67,6 +69,7 @@ class Efficiency:
     attention_forward: Number
     attention_backward: Number
     sustained: Number  # of these rates, when kernels follow one another for hours
+    scan: Number  # of the 16-bit peak, by chunked recurrences
     memory: Number
     launch_s: Number
     basis: str
@@ -117,6 +120,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         attention_forward=number("attention_forward"),
         attention_backward=number("attention_backward"),
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
+        scan=number("scan"),
         memory=number("memory"),
         launch_s=number("launch_s"),
         basis=f"{owner} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
