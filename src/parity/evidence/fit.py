@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.catalogue.machine import Draw, Number
+from parity.errors import NeedsExtra
 from parity.evidence.layouts import Placed
 from parity.evidence.predict import prepare, step_times
 from parity.evidence.schema import Row
@@ -95,9 +96,14 @@ def fit(rows: Sequence[Row], leave_out: str = "") -> Draw:
 
 
 def fitted(steps: Steps, leave_out: str = "") -> dict[str, float]:
-    """Every fitted figure by key, without the rows of `leave_out`."""
-    from scipy.optimize import least_squares
+    """Every fitted figure by key, without the rows of `leave_out`.
 
+    Raises `NeedsExtra` where SciPy is not installed.
+    """
+    try:
+        from scipy.optimize import least_squares
+    except ImportError:
+        raise NeedsExtra("Fitting needs SciPy: pip install 'chipparity[fit]'.") from None
     used = ~np.isin(steps.source, [*HELD_OUT, leave_out])
     counts = Counter(steps.source[used])
     weight = np.array([counts[s] ** -0.5 for s in steps.source[used]])
