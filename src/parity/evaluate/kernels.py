@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.layout.shard import AttentionWork, Gemm, Scan, Stream, Work
-from parity.timing.efficiency import efficiency
+from parity.timing.efficiency import efficiency, flash_share
 from parity.timing.roofline import Cost, gemm_shape_efficiency, roofline
 from parity.timing.software import Software
 from parity.workload.dtype import DTYPE_BYTES
@@ -33,15 +33,19 @@ class Rates:
     basis: str
 
 
-def rates(machine: Machine, dtype: str, draw: Draw = central, kernel_share: Number = 1.0) -> Rates:
+def rates(
+    machine: Machine, dtype: str, draw: Draw = central, software: Software | None = None
+) -> Rates:
     """Achieved rates of `machine` with matrix products in `dtype`, attention in 16 bits.
 
-    kernel_share: of the best kernels' rates that a software generation's reach.
+    software: whose kernels they are; the best there are where it is None.
     """
+    kernel_share = software.kernel_share if software else 1.0
+    flash = flash_share(machine, software.flash, draw) if software else 1.0
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
     eff = efficiency(machine, dtype, draw)
     attention = efficiency(machine, half, draw)
-    held = kernel_share * machine.peak_flop_per_s[half] * attention.sustained
+    held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.sustained
     peak = kernel_share * machine.peak_flop_per_s[dtype]
     return Rates(
         dtype=dtype,

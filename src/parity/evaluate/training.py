@@ -76,7 +76,7 @@ def training_step(
     Broadcasts: machine figures of shape (samples, 1) give times of shape (samples, layouts).
     """
     software = drawn(software, draw)
-    rate = rates(machine, job.dtype, draw, software.kernel_share)
+    rate = rates(machine, job.dtype, draw, software)
     parts = pieces(arch, job, layout, machine, rate, software)
     stage, mean = stage_seconds(arch, parts, layout, software)
     hop = hop_seconds(arch, parts, layout, machine, software)

@@ -111,7 +111,7 @@ def _steady(
     software: Software, draw: Draw = central,
 ) -> Steady:  # fmt: skip
     software = drawn(software, draw)
-    rate = rates(target, job.dtype, draw, software.kernel_share)
+    rate = rates(target, job.dtype, draw, software)
     return steady_state(
         arch,
         layout,

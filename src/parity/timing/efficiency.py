@@ -33,6 +33,7 @@ class Curves(Record, frozen=True):
     attention_backward: Coefficient | None = None
     sustained: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by bits of an operand
     scan: Coefficient | None = None
+    flash: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by FlashAttention version
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
     watts_per_tflop: float | None = None  # rating over 16-bit peak of the chip `sustained` is for
@@ -125,6 +126,13 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         launch_s=number("launch_s"),
         basis=f"{owner} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
     )
+
+
+def flash_share(machine: Machine, version: int, draw: Draw = central) -> Number:
+    """Share of the best fused attention that FlashAttention `version` reaches on `machine`. [1]"""
+    family = machine.chip.family
+    c = book().families.get(family, Curves()).flash.get(str(version))
+    return draw(f"{family}.flash.{version}", c.value, c.low, c.high) if c else 1.0
 
 
 def _within_power(machine: Machine, sustained: Number, owner: str, draw: Draw) -> Number:
