@@ -12,7 +12,6 @@ import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.record import Provenance, Record
-from parity.workload.dtype import DTYPE_BYTES
 
 
 class Coefficient(Record, frozen=True):
@@ -84,8 +83,8 @@ def book() -> Book:
 
 
 def width(dtype: str) -> str:
-    """Bits of an operand of `dtype`, as `sustained` is keyed; wider than 16 counts as 16."""
-    return str(min(16, round(8 * DTYPE_BYTES[dtype])))
+    """Bits of an operand of `dtype` ("bf16", "mxfp8"), as `sustained` is keyed; at most 16."""
+    return str(min(16, int("".join(filter(str.isdigit, dtype)))))
 
 
 def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency:
