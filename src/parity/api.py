@@ -83,7 +83,8 @@ def plan_train(
     plans: list[training.TrainingPlan] = []
     wall = None
     if days is not None:
-        found = running.fewest_chips_within(arch, job, target, era, _days(days), stated)
+        step_s = _step_for_days(job, days)
+        found = running.fewest_chips_within(arch, job, target, era, step_s, stated)
         wall = found if isinstance(found, training.Wall) else None
         best = found.fastest if isinstance(found, training.Wall) else found
         plans = [best] if best else []
@@ -257,12 +258,8 @@ def _few(top: int) -> int:
     return top
 
 
-def _days(days: Quantity) -> float:
-    return _positive(parse(days, "day", "--days"), "--days")
-
-
 def _step_for_days(job: TrainingJob, days: Quantity) -> float:
-    return _days(days) * running.SECONDS_A_DAY / job.steps
+    return _positive(parse(days, "day", "--days"), "--days") * running.SECONDS_A_DAY / job.steps
 
 
 def _stated(mtbf: Quantity | None, checkpoint: Quantity | None, restart: Quantity | None) -> Stated:

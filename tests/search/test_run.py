@@ -21,6 +21,10 @@ def job(batch: int = 2048) -> TrainingJob:
     return TrainingJob(tokens=15e12, seq_len=8192, global_batch_tokens=batch * 8192)
 
 
+def step_s(days: float) -> float:
+    return days * SECONDS_A_DAY / job().steps
+
+
 def run(chip_name: str, chips: int, stated: Stated = PUBLISHED) -> Run:
     arch, target = model(NAME), machine(chip(chip_name))
     plan = best_plans(arch, job(), target, software(), chips, 1)[0]
@@ -55,7 +59,7 @@ def test_the_step_knows_nothing_of_failures() -> None:
 @pytest.mark.parametrize("stated", [PUBLISHED, Stated(mtbf_hours=5_000, restart_s=1800)])
 def test_the_fewest_chips_for_a_deadline_meet_it_with_their_failures(stated) -> None:
     arch, target = model(NAME), machine(chip("h100"))
-    found = fewest_chips_within(arch, job(), target, software(), 60, stated)
+    found = fewest_chips_within(arch, job(), target, software(), step_s(60), stated)
     assert isinstance(found, TrainingPlan)
     assert run_of(arch, found, software(), stated).days <= 60 * (1 + 1e-6)
     fewer = found.chips // 8 * 7
@@ -65,10 +69,11 @@ def test_the_fewest_chips_for_a_deadline_meet_it_with_their_failures(stated) -> 
 
 def test_failures_cost_chips() -> None:
     arch, target = model(NAME), machine(chip("h100"))
-    step_s = 60 * SECONDS_A_DAY / job().steps
-    alone = fewest_chips(arch, job(), target, software(), step_s)
-    found = fewest_chips_within(arch, job(), target, software(), 60, PUBLISHED)
-    worse = fewest_chips_within(arch, job(), target, software(), 60, Stated(mtbf_hours=5_000))
+    alone = fewest_chips(arch, job(), target, software(), step_s(60))
+    found = fewest_chips_within(arch, job(), target, software(), step_s(60), PUBLISHED)
+    worse = fewest_chips_within(
+        arch, job(), target, software(), step_s(60), Stated(mtbf_hours=5_000)
+    )
     plans = (alone, found, worse)
     assert all(isinstance(one, TrainingPlan) for one in plans)
     counts = [one.chips for one in plans if isinstance(one, TrainingPlan)]
@@ -78,11 +83,28 @@ def test_failures_cost_chips() -> None:
 
 def test_a_deadline_that_failures_put_out_of_reach_is_a_wall() -> None:
     arch, target = model(NAME), machine(chip("h100"))
-    assert isinstance(fewest_chips_within(arch, job(), target, software(), 25, NEVER), TrainingPlan)
+    assert isinstance(
+        fewest_chips_within(arch, job(), target, software(), step_s(25), NEVER), TrainingPlan
+    )
     hopeless = Stated(mtbf_hours=500, restart_s=3600)
-    found = fewest_chips_within(arch, job(), target, software(), 25, hopeless)
+    found = fewest_chips_within(arch, job(), target, software(), step_s(25), hopeless)
     assert isinstance(found, Wall)
+    assert found.reason.startswith("more chips fail too often")
     assert "too slow" in found.reason
+
+
+def test_the_fastest_count_of_a_wall_does_not_depend_on_the_deadline() -> None:
+    """Failures make it fewer chips than a short deadline asks for at the peak."""
+    arch, target = model(NAME), machine(chip("h100"))
+    walls = [
+        fewest_chips_within(arch, job(), target, software(), step_s(days), PUBLISHED)
+        for days in (0.5, 5)
+    ]
+    fastest = [wall.fastest for wall in walls if isinstance(wall, Wall)]
+    assert len(fastest) == 2
+    assert fastest[0] is not None
+    assert fastest[1] is not None
+    assert fastest[0].chips == fastest[1].chips
 
 
 def test_chips_that_only_fail_are_infeasible_and_say_why() -> None:

@@ -28,8 +28,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "P104": (
         "no count reaches it",
-        "More chips stop helping: the global batch is used up, or latency and pipeline fill set "
-        "a floor.",
+        "More chips stop helping: the global batch is used up, latency and pipeline fill set a "
+        "floor, or more of them fail too often.",
     ),
     "P105": (
         "weights exceed memory",

@@ -11,11 +11,12 @@ from parity.catalogue.machine import Machine, Number
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.energy import chip_power
-from parity.evaluate.goodput import Stated, Stretch, reliability, steps_alone, stretch_of
+from parity.evaluate.goodput import Stated
 from parity.evaluate.kernels import rates
 from parity.layout.layout import describe, to_dict
 from parity.record import Finding
 from parity.search.findings import choose_dtype, unmeasured, weak_figures
+from parity.search.run import fewest_chips_within
 from parity.search.serve import Replica, ServingJob, best_replica, sampled_rates
 from parity.search.train import (
     TrainingPlan,
@@ -88,10 +89,10 @@ def match_training(
         try:
             own, chosen = choose_dtype(target.chip, dtype)
             this = msgspec.structs.replace(job, dtype=own)
-            stretch: Stretch = steps_alone
-            if stated is not None:
-                stretch = stretch_of(arch, reliability(target.chip.family, stated))
-            found = fewest_chips(arch, this, target, software, time_s, stretch)
+            if stated is None:
+                found = fewest_chips(arch, this, target, software, time_s)
+            else:
+                found = fewest_chips_within(arch, this, target, software, time_s, stated)
             findings = (*chosen, *quality(target, own))
             rows.append(
                 _training_row(arch, found, target, software, reference, reference_power, findings)

@@ -256,6 +256,10 @@ def fewest_chips(
     space = layouts(arch, job, target, software, least=least, most=most)
     coarse = evaluate(arch, job, space, target, software, stretch)
     hit = _cheapest(coarse, target, time_s)
+    if hit is None:  # the fastest may be fewer chips than the peak asks for
+        space = layouts(arch, job, target, software, most=MOST_CHIPS)
+        coarse = evaluate(arch, job, space, target, software, stretch)
+        hit = _cheapest(coarse, target, time_s)
     if hit is None:
         return _wall(arch, job, target, software, coarse, time_s)
     fine_space = layouts(
