@@ -10,9 +10,9 @@ import pytest
 from parity.catalogue import load
 from parity.evidence import interconnect, models, read
 from parity.evidence.layouts import place, zero_stage
-from parity.evidence.metrics import flop_per_token
+from parity.evidence.metrics import evaluation_steps, flop_per_token
 from parity.evidence.resolve import Case, Refused, resolve
-from parity.evidence.sources import sets, tokens_of, with_conventions
+from parity.evidence.sources import Evaluation, evaluation_of, sets, tokens_of, with_conventions
 from parity.timing.software import generations
 from parity.workload.count import parameters
 
@@ -94,7 +94,8 @@ def test_a_label_is_never_a_path_or_a_download(row, tmp_path):
 
 
 def test_every_set_names_software_that_is_known():
-    assert {known.software for known in sets()} <= set(generations())
+    named = {name for known in sets() for name in known.software.values()}
+    assert named <= set(generations())
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,45 @@ def test_a_benchmark_s_tokens_are_interpolated(row):
     assert tokens_of(timed, "gpt3-175b") == pytest.approx(between)
     assert tokens_of(timed, "nobody") == 0
     assert tokens_of(row(tokens=7.0), "gpt3-175b") == 7.0
+
+
+def test_evaluations_of_a_timed_run(row):
+    """GPT-3 on 64 DGX H100, MLPerf 3.0: 24 evaluations in 288 steps, three batches each."""
+    timed = row(set="mlperf-3", global_batch_seqs=2048, metric="train_time", task="pretrain")
+    known = evaluation_of(timed, "gpt3-175b")
+    assert known is not None
+    sequences = 1207959552 / 2048
+    assert evaluation_steps(timed, known, sequences, "none") == pytest.approx(24 * 3 / 3)
+    assert evaluation_steps(timed, known, sequences, "full") == pytest.approx(24 * 3 / 4)
+
+
+def test_evaluations_of_fine_tuning_start_late_and_cost_more(row):
+    """LoRA with a global batch of 64 skips ten; frozen weights halve the backward pass."""
+    timed = row(set="mlperf-5", global_batch_seqs=64, metric="train_time", task="lora")
+    known = evaluation_of(timed, "llama-2-70b")
+    assert known == Evaluation(sequences=173, every=384, skip=2, skip_per_sequence=0.125)
+    assert evaluation_steps(timed, known, 384 * 10, "none") == 0
+    assert evaluation_steps(timed, known, 384 * 11, "none") == pytest.approx(3 / 2)
+
+
+def test_only_timed_benchmarks_include_evaluations(row, by_id):
+    assert evaluation_of(by_id("mlperf-066"), "llama-3.1-405b") is None  # a step
+    assert evaluation_of(row(metric="train_time"), "gpt3-175b") is None
+    later, earlier = by_id("mlperf-136"), by_id("mlperf-065")
+    assert evaluation_of(later, "llama-3.1-405b").every == 18432
+    assert evaluation_of(earlier, "llama-3.1-405b").every == 46080
+
+
+@pytest.mark.parametrize("model", ["llama3-8b", "llama3.1-405b"])
+def test_the_time_to_a_target_means_the_step_that_was_logged(model):
+    """Submissions that log their steps give both; evaluations and all, the two agree."""
+    rows = [row for row in read.bundled() if row.set == "mlperf-5" and row.model == model]
+    steps = {row.where: row.value for row in rows if row.metric == "iteration_time"}
+    timed = [resolve(row) for row in rows if row.metric == "train_time" and row.where in steps]
+    ratios = sorted(case.measured_s / steps[case.row.where] for case in timed)
+    assert len(ratios) >= 10
+    assert ratios[len(ratios) // 2] == pytest.approx(1.0, abs=0.02)
+    assert all(ratio == pytest.approx(1.0, abs=0.15) for ratio in ratios)
 
 
 def placed(one):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.evidence.schema import RATES, UNITS, Convention, Row
+from parity.evidence.sources import Evaluation
 from parity.workload.count import operators
 from parity.workload.flop import BACKWARD, forward_flop
 from parity.workload.operator import Architecture, Attention
@@ -41,14 +42,17 @@ def scale(
     peak_flop_per_s: float,
     run_tokens: float,
     recompute: str,
+    evaluation: Evaluation | None = None,
 ) -> Scale:
     """How the row's metric follows from the step time.
 
     batch_tokens: of one step. peak_flop_per_s: of one chip, what an MFU is measured against.
-    run_tokens: of the whole run, where a run was timed.
+    run_tokens: of the whole run, where a run was timed. evaluation: what it evaluated on the way.
     """
     unit = UNITS[row.metric][row.unit]
     steps = np.ceil(run_tokens / batch_tokens)
+    if evaluation:
+        steps += evaluation_steps(row, evaluation, run_tokens / row.seq_len, recompute)
     flop = 0.0
     if row.metric in ("tflops_per_chip", "mfu"):
         flop = batch_tokens * flop_per_token(arch, row.seq_len, row.flop_convention, recompute)
@@ -61,6 +65,24 @@ def scale(
         "chip_hours": steps * chips,
     }
     return Scale(float(constants[row.metric]) / unit, row.metric in RATES)
+
+
+def evaluation_steps(
+    row: Row, evaluation: Evaluation, run_sequences: float, recompute: str
+) -> float:
+    """Training steps that take as long as all the evaluations of a run.
+
+    An evaluation runs forward only, over whole global batches (the last one is padded). A step is
+    a forward and a backward pass of twice its work, of the same work where weights are frozen, and
+    a second forward pass where all is recomputed.
+    """
+    batch = row.global_batch_seqs
+    interval = np.ceil(evaluation.every / batch) * batch
+    skipped = np.floor(evaluation.skip + evaluation.skip_per_sequence * batch)
+    times = max(0.0, np.floor(run_sequences / interval) - skipped)
+    backward = 1.0 if row.task == "lora" else BACKWARD
+    passes = 1.0 + backward + (recompute == "full")
+    return float(times * np.ceil(evaluation.sequences / batch) / passes)
 
 
 def flop_per_token(

@@ -17,7 +17,13 @@ from parity.errors import ParityError, UnknownName
 from parity.evidence import metrics, models
 from parity.evidence.interconnect import network_bytes_per_s, rewired, slices_of
 from parity.evidence.schema import Row
-from parity.evidence.sources import precision_of, recompute_of, tokens_of, with_conventions
+from parity.evidence.sources import (
+    evaluation_of,
+    precision_of,
+    recompute_of,
+    tokens_of,
+    with_conventions,
+)
 from parity.workload.count import parameters
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -123,7 +129,8 @@ def _case(row: Row, chip: Chip) -> Case:
     numbers = _central(target)
     dtype = _dtype(row, chip, numbers)
     batch = row.global_batch_seqs * row.seq_len
-    tokens = tokens_of(row, models.bundled_name(row.model))
+    name = models.bundled_name(row.model)
+    tokens = tokens_of(row, name)
     if row.metric in ("train_time", "chip_hours") and not tokens:
         raise _Refusal("the tokens of the whole run are not stated", specified=False)
     kind = "moe" if arch.num_experts > 1 else "dense"
@@ -139,6 +146,7 @@ def _case(row: Row, chip: Chip) -> Case:
         peak_flop_per_s=float(numbers.peak_flop_per_s[dtype]),
         run_tokens=job.tokens,
         recompute=recompute,
+        evaluation=evaluation_of(row, name),
     )
     return Case(
         row=row,

@@ -35,13 +35,31 @@ class Set(Record, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Evaluation(Record, frozen=True, kw_only=True):
+    """What a timed run evaluates as it goes: `sequences` each time that `every` are trained on.
+
+    skip, skip_per_sequence: evaluations left out at the start, and more of them for each sequence
+    of the global batch; the sum is rounded down.
+    """
+
+    sequences: int
+    every: int
+    skip: int = 0
+    skip_per_sequence: float = 0.0
+
+
 class Benchmark(Record, frozen=True, kw_only=True):
-    """Tokens until a benchmark's target is reached, by global batch in sequences."""
+    """Tokens until a benchmark's target is reached, by global batch in sequences.
+
+    round: what the source of a row says where the entry holds for one round only.
+    """
 
     model: str
     task: str
     source: str
+    round: str = ""
     points: tuple[tuple[int, float], ...]
+    evaluation: Evaluation | None = None
 
 
 def _toml(name: str, key: str) -> object:
@@ -114,13 +132,27 @@ def tokens_of(row: Row, model: str) -> float:
 
     model: name of the architecture.
     """
-    if row.tokens or not row.global_batch_seqs or not row.set.startswith("mlperf"):
+    known = _benchmark(row, model)
+    if row.tokens or not row.global_batch_seqs or known is None:
         return row.tokens
-    for known in benchmarks():
-        if known.model == model and known.task == row.task:
-            batches, tokens = zip(*known.points, strict=True)
-            return float(np.interp(row.global_batch_seqs, batches, tokens))
-    return 0.0
+    batches, tokens = zip(*known.points, strict=True)
+    return float(np.interp(row.global_batch_seqs, batches, tokens))
+
+
+def evaluation_of(row: Row, model: str) -> Evaluation | None:
+    """The evaluations that a row's training time includes; None where it includes none we know.
+
+    model: name of the architecture.
+    """
+    known = _benchmark(row, model) if row.metric == "train_time" else None
+    return known.evaluation if known else None
+
+
+def _benchmark(row: Row, model: str) -> Benchmark | None:
+    if not row.set.startswith("mlperf"):
+        return None
+    same = (b for b in benchmarks() if (b.model, b.task) == (model, row.task))
+    return next((b for b in same if b.round in row.source), None)
 
 
 def _software(row: Row, about: Set) -> str:
