@@ -29,6 +29,7 @@ from parity.errors import NeedsExtra
 from parity.evidence.layouts import Placed
 from parity.evidence.predict import prepare, step_times
 from parity.evidence.schema import Row
+from parity.timing.efficiency import book
 
 Array = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ class Group:
 
 
 #: Generations that start every kernel from Python, one by one.
-EAGER = (".2022.", ".2023.", "fsdp-2023", "deepspeed-2022")
+EAGER = (".2023.",)
 GROUPS = (
     Group(".sustained.16", 0.75, 0.15, 0.12, 1.0),
     Group(".sustained.8", 0.80, 0.15, 0.12, 1.0),
@@ -85,18 +86,32 @@ class Steps:
     slope: Array  # shape (cases, keys)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit finds: each figure by its key, and the mean of each kind."""
+
+    figures: dict[str, float]
+    means: dict[Group, float]
+
+
 def fit(rows: Sequence[Row], leave_out: str = "") -> Draw:
-    """A draw that gives each fitted figure its value without the source `leave_out`."""
+    """A draw that gives each fitted figure its value without the source `leave_out`.
+
+    Figures of a kind that no row drew (a family that nobody trained on) take the mean of the kind;
+    those of single chips stay.
+    """
     found = fitted(steps_of(tuple(rows)), leave_out)
 
     def draw(key: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
-        return found.get(key, value)
+        if key in found.figures or key.split(".")[0] in book().chips:
+            return found.figures.get(key, value)
+        return next((mean for g, mean in found.means.items() if g.holds(key)), value)
 
     return draw
 
 
-def fitted(steps: Steps, leave_out: str = "") -> dict[str, float]:
-    """Every fitted figure by key, without the rows of `leave_out`.
+def fitted(steps: Steps, leave_out: str = "") -> Fitted:
+    """Every fitted figure, without the rows of `leave_out`.
 
     Raises `NeedsExtra` where SciPy is not installed.
     """
@@ -131,7 +146,11 @@ def fitted(steps: Steps, leave_out: str = "") -> dict[str, float]:
         residuals, start, jac=lambda _: jacobian, loss=loss, bounds=(-np.inf, upper)
     )
     values = steps.stated * np.exp(solution.x[:figures])
-    return dict(zip(steps.keys, values.tolist(), strict=True))
+    means = [g.centre * float(np.exp(x)) for g, x in zip(GROUPS, solution.x[figures:], strict=True)]
+    return Fitted(
+        figures=dict(zip(steps.keys, values.tolist(), strict=True)),
+        means=dict(zip(GROUPS, means, strict=True)),
+    )
 
 
 def _prior(steps: Steps) -> tuple[Array, Array]:
@@ -142,11 +161,9 @@ def _prior(steps: Steps) -> tuple[Array, Array]:
         group = _group(key)
         row = np.zeros(total)
         row[i] = 1.0
-        width = 1e-3 if key == REFERENCE else group.width
-        if key != REFERENCE:
-            row[len(steps.keys) + GROUPS.index(group)] = -1.0
-        rows.append(row / width)
-        right.append(np.log(group.centre / stated) / width)
+        row[len(steps.keys) + GROUPS.index(group)] = -1.0
+        rows.append(row / group.width)
+        right.append(np.log(group.centre / stated) / group.width)
     for j, group in enumerate(GROUPS):
         row = np.zeros(total)
         row[len(steps.keys) + j] = 1.0 / group.mean_width
@@ -161,7 +178,7 @@ def _group(key: str) -> Group:
 
 @lru_cache(maxsize=2)
 def steps_of(rows: tuple[Row, ...]) -> Steps:
-    """Every predicted case with its slopes at the stated figures."""
+    """Every predicted case with its slopes at the stated figures, of those it has any for."""
     placed = [one for one in prepare(rows) if isinstance(one, Placed)]
     stated: dict[str, float] = {}
 
@@ -183,10 +200,14 @@ def steps_of(rows: tuple[Row, ...]) -> Steps:
 
     times = np.log(step_times(placed, nudged))
     measured = np.array([one.case.measured_s for one in placed])
+    slope = ((times[:-1] - times[-1]) / NUDGE).T
+    felt = [
+        i for i, key in enumerate(keys) if key != REFERENCE and np.abs(slope[:, i]).max() > 1e-6
+    ]
     return Steps(
-        keys=keys,
-        stated=np.array([stated[k] for k in keys]),
+        keys=tuple(keys[i] for i in felt),
+        stated=np.array([stated[keys[i]] for i in felt]),
         source=np.array([one.case.row.set for one in placed]),
         miss=times[-1] - np.log(measured),
-        slope=((times[:-1] - times[-1]) / NUDGE).T,
+        slope=slope[:, felt],
     )

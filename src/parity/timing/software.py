@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 from msgspec import structs
@@ -21,6 +22,7 @@ class Software(Record, frozen=True):
     """One generation. Fractions say how much of a communication may hide behind compute."""
 
     name: str
+    owners: dict[str, str]  # the generation that states each figure: this one, or one it is like
     title: str
     kernel_share: float  # of the best kernels' rates that its kernels reach
     fused_attention: bool
@@ -55,26 +57,32 @@ DIFFERENCES = {
 }  # fmt: skip
 
 
+def key(one: Software, figure: str) -> str:
+    """What a figure is drawn by: generations that share it share its uncertainty."""
+    return f"software.{one.owners[figure]}.{figure}"
+
+
 def drawn(one: Software, draw: Draw) -> Software:
     """The generation with its uncertain figures as `draw` gives them: numbers, or samples."""
     figures: dict[str, Number] = {}
     for name, (low, high) in FACTORS.items():
         value = getattr(one, name)
-        figures[name] = draw(f"software.{one.name}.{name}", value, low * value, high * value)
+        figures[name] = draw(key(one, name), value, low * value, high * value)
     for name, off in DIFFERENCES.items():
         value = getattr(one, name)
         low, high = max(value - off, 0.0), min(value + off, 1.0)
-        figures[name] = draw(f"software.{one.name}.{name}", value, low, high) if value else value
+        figures[name] = draw(key(one, name), value, low, high) if value else value
     return structs.replace(one, **figures)
 
 
 @cache
 def _all() -> dict[str, Software]:
     text = files("parity.timing").joinpath("data/software.toml").read_text("utf-8")
-    data = tomllib.loads(text)
-    whole: dict[str, dict[str, object]] = {}
-    for name, one in data.items():
-        whole[name] = {**whole.get(one.pop("like", ""), {}), **one, "name": name}
+    whole: dict[str, dict[str, Any]] = {}
+    for name, stated in tomllib.loads(text).items():
+        base = whole.get(stated.pop("like", ""), {"owners": {}})
+        owners = {**base["owners"], **dict.fromkeys(stated, name)}
+        whole[name] = {**base, **stated, "name": name, "owners": owners}
     return {name: msgspec.convert(one, Software) for name, one in whole.items()}
 
 
