@@ -41,22 +41,29 @@ def forward_flop(
 
 
 def backward_flop(operator: Operator, tokens: Number, context: Number | None = None) -> Number:
-    """FLOPs of the backward pass: twice the forward, recomputation left out."""
-    return BACKWARD * forward_flop(operator, tokens, context)
+    """FLOPs of the backward pass: twice the forward, recomputation left out.
+
+    A product whose weights are frozen has one gradient to compute, not two.
+    """
+    gradients = 1.0 if isinstance(operator, Linear) and operator.frozen else BACKWARD
+    return gradients * forward_flop(operator, tokens, context)
 
 
 def flop_per_token(architecture: Architecture, context: Number, phase: Phase) -> Number:
     """FLOPs per token of the whole model, the projection to the vocabulary included.
 
     `prefill` averages over all tokens of a sequence of `context` tokens; `decode` is one more
-    token that sees `context`; `training` is three times prefill (forward and backward).
+    token that sees `context`; `training` is prefill and the backward pass, three times prefill
+    where all weights are trained.
     """
     decode = phase == "decode"
     tokens: Number = 1.0 if decode else context
     total: Number = 0.0
     for times, operator in operators(architecture):
         total = total + times * forward_flop(operator, tokens, context, decode=decode)
-    return total / tokens * (1 + BACKWARD if phase == "training" else 1.0)
+        if phase == "training":
+            total = total + times * backward_flop(operator, tokens, context)
+    return total / tokens
 
 
 def pairs(operator: Attention, tokens: Number, context: Number) -> Number:

@@ -44,6 +44,7 @@ class Linear(Record, frozen=True, tag="linear"):
     tied: bool = False  # the matrix is another operator's: no parameters of its own
     saves_input: bool = True  # its input is kept for the backward pass, and nobody else keeps it
     dtype: str = ""  # as the checkpoint stores it; "" means the architecture's `weight_dtype`
+    frozen: bool = False  # not trained: no gradient of its weights
 
     @property
     def matrix_parameters(self) -> int:
@@ -87,6 +88,7 @@ class Attention(Record, frozen=True, tag="attention"):
     chunked: bool = False  # the window is a fixed chunk of positions, not one that slides
     saves_query: bool = True  # False where another operator keeps the same queries
     split: Split = "heads"  # "none" for an index that every chip of the group computes
+    frozen: bool = False
 
     @property
     def active_parameters(self) -> int:
@@ -106,6 +108,7 @@ class Recurrence(Record, frozen=True, tag="recurrence"):
     saved_elements: int = 0  # kept per token for the backward pass
     parameters: int = 0
     state_dtype: str = "fp32"  # of `state_elements`; the convolution's is the KV dtype
+    frozen: bool = False
 
     @property
     def active_parameters(self) -> int:
@@ -124,6 +127,7 @@ class Elementwise(Record, frozen=True, tag="elementwise"):
     split: Split = "none"
     active: int = 1  # copies of a token that reach it (routed experts)
     parameters: int = 0
+    frozen: bool = False
 
     @property
     def active_parameters(self) -> int:
@@ -139,6 +143,7 @@ class Lookup(Record, frozen=True, tag="lookup"):
     width: int
     split: Split = "vocab"
     per_layer: bool = False
+    frozen: bool = False
 
     @property
     def parameters(self) -> int:
