@@ -56,6 +56,7 @@ class Machine:
     units: int  # SMs, CUs, cores a wave of tiles is spread over; 0 where unknown
     node: int
     levels: tuple[Level, ...] = field(default=())
+    host_bytes_per_s: Number | None = None  # to the memory of the host, each way
 
     @property
     def closest(self) -> int:
@@ -94,7 +95,17 @@ def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:
         units=int(chip.compute.units.value) if chip.compute.units else 0,
         node=_count(built.chips_per_node if built else chip.node, 8),
         levels=_levels(chip, built, number, draw),
+        host_bytes_per_s=_host_rate(chip, draw),
     )
+
+
+def _host_rate(chip: Chip, draw: Draw) -> Number | None:
+    """What transfers reach of the link to the host; None where it is not known."""
+    link = find_link(chip.host_link) if chip.host_link else None
+    if link is None or link.bandwidth is None:
+        return None
+    level = _level("host", 1, "switch", link.bandwidth.value, link.id, draw)
+    return level.bandwidth_bytes_per_s * level.achieved_fraction
 
 
 def _count(fact: Fact | None, default: int) -> int:

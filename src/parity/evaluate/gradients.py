@@ -31,7 +31,7 @@ def over_replicas(
     """A collective over the copies of the dense, then of the routed parameters held. [s]"""
     dense, routed = held
     shared = collective(dense * element_bytes, parts.replicas, layout.tp, machine)
-    stride = layout.ep * layout.expert_tp
+    stride = layout.ep * layout.etp
     experts = collective(routed * element_bytes, parts.expert_replicas, stride, machine)
     return shared + np.where(np.asarray(routed) > 0, experts, 0.0)
 

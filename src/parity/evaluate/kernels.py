@@ -98,16 +98,19 @@ def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
             return _stream(work, software.traffic, 1.0, rate)
 
 
-def backward_cost(work: Work, rate: Rates, software: Software) -> Cost:
-    """Time of the backward pass: both gradients of a product; attention does 2.5 times its
-    forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2; a scan
+def weight_cost(work: Gemm, rate: Rates) -> Cost:
+    """Time of the part of the backward pass that nothing waits for: the gradient of the weight."""
+    return product_cost(Gemm(m=work.k, n=work.n, k=work.m, batch=work.batch), rate)
+
+
+def input_cost(work: Work, rate: Rates, software: Software) -> Cost:
+    """Time of the rest of the backward pass, the gradient of the input. Attention does 2.5 times
+    its forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2; a scan
     3 times, because it computes its states again [Dao, Gu 2024, arXiv 2405.21060, §6].
     """
     match work:
         case Gemm(m=m, n=n, k=k, batch=batch):
-            data = gemm_cost(Gemm(m=m, n=k, k=n, batch=batch), rate)
-            weight = product_cost(Gemm(m=k, n=n, k=m, batch=batch), rate)
-            return add(data, weight)
+            return gemm_cost(Gemm(m=m, n=k, k=n, batch=batch), rate)
         case AttentionWork() if software.fused_attention:
             moved = 2 * work.elements * ACTIVATION_BYTES
             speed = rate.attention_backward_flop_per_s

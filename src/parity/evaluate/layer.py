@@ -12,10 +12,19 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from parity.catalogue.machine import Machine, Number
-from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, backward_cost, forward_cost, times
-from parity.layout.layout import Layout
+from parity.evaluate.kernels import (
+    ACTIVATION_BYTES,
+    Rates,
+    add,
+    forward_cost,
+    input_cost,
+    times,
+    weight_cost,
+)
+from parity.layout.layout import CP_METHODS, Layout
 from parity.layout.shard import (
     AttentionWork,
+    Gemm,
     is_routed,
     parameters_per_chip,
     saved_bytes_per_chip,
@@ -38,6 +47,7 @@ class Layer:
     forward: Cost
     backward: Cost
     recomputed: Cost  # what full recomputation does again
+    weight_s: Number  # of the backward pass, the gradients of weights
     attention_forward: Cost  # the part selective recomputation does again
     attention_backward: Cost
     operators: Number  # how many there are, each started by the processor
@@ -106,7 +116,12 @@ def operators_cost(
     works = [(op, shard(op, layout, tokens, seq_len)) for op in operators]
     slower = [software.routed if is_routed(op) else 1.0 for op in operators]
     ahead = [forward_cost(work, rate, software) for _, work in works]
-    back = [backward_cost(work, rate, software) for _, work in works]
+    back = [input_cost(work, rate, software) for _, work in works]
+    weight = [
+        times(slow, weight_cost(work, rate))
+        for slow, (_, work) in zip(slower, works, strict=True)
+        if isinstance(work, Gemm)
+    ]
     zero = np.zeros(len(layout))
     nothing = Cost(zero, zero, zero)
     attention = [work for _, work in works if isinstance(work, AttentionWork)]
@@ -114,10 +129,11 @@ def operators_cost(
     kept = sum((saved_bytes_per_chip(op, layout, tokens) for op in operators), zero)
     return Layer(
         forward=add(nothing, *map(times, slower, ahead)),
-        backward=add(nothing, *map(times, slower, back)),
+        backward=add(nothing, *map(times, slower, back), *weight),
         recomputed=add(nothing, *map(times, slower, ahead[: last_kept(operators, software)])),
+        weight_s=add(nothing, *weight).total_s,
         attention_forward=add(nothing, *(forward_cost(w, rate, software) for w in attention)),
-        attention_backward=add(nothing, *(backward_cost(w, rate, software) for w in attention)),
+        attention_backward=add(nothing, *(input_cost(w, rate, software) for w in attention)),
         operators=started(operators, layout),
         tp_s=tensor_parallel_time(operators, layout, tokens, machine),
         ep_s=expert_parallel_time(operators, layout, tokens, machine),
@@ -190,7 +206,9 @@ def tensor_parallel_time(
         time = time + all_gather(tokens * width * ACTIVATION_BYTES, layout.tp, 1, machine)
     if routed:
         width = max(op.inputs for op in operators if is_routed(op) and op.split == "column")
-        divided = 2 * all_gather(tokens * width * ACTIVATION_BYTES, layout.expert_tp, 1, machine)
+        copies = np.where(layout.ep > 1, next(op.active for op in operators if is_routed(op)), 1)
+        own = tokens * layout.etp / layout.tp * copies * width * ACTIVATION_BYTES
+        divided = 2 * all_gather(own, layout.etp, 1, machine)
         time = time + divided
     return time
 
@@ -204,19 +222,28 @@ def expert_parallel_time(
         if is_routed(op):
             width = op.inputs if op.split == "column" else op.outputs if op.split == "row" else 0
             own = tokens * sequence_share(layout) * width * ACTIVATION_BYTES
-            time = time + all_to_all(own, op.active, layout.ep, 1, machine, op.reach)
+            time = time + all_to_all(own, op.active, layout.ep, layout.etp, machine, op.reach)
     return time
 
 
 def context_parallel_time(
     operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
 ) -> Number:
-    """Keys and values passed around the ring, forward [Liu et al. 2023, arXiv 2310.01889]. [s]"""
+    """Keys and values passed around the ring [Liu et al. 2023, arXiv 2310.01889], or queries, keys
+    and values exchanged for whole sequences of fewer heads, and outputs back [DeepSpeed-Ulysses,
+    arXiv 2309.14509, §3.1]; forward. [s]
+    """
     time: Number = np.zeros(len(layout))
     for op in operators:
         if isinstance(op, Attention):
-            heads = op.key_value_heads / np.minimum(layout.tp, op.key_value_heads)
-            width = heads * (op.qk_head_dim + op.v_head_dim)
-            whole = tokens * layout.cp * width * ACTIVATION_BYTES
-            time = time + all_gather(whole, layout.cp, layout.tp, machine)
+            width = op.qk_head_dim + op.v_head_dim
+            kept = op.key_value_heads / np.minimum(layout.tp, op.key_value_heads) * width
+            asked = op.query_heads / np.minimum(layout.tp, op.query_heads) * width
+            ring = tokens * layout.cp * kept * ACTIVATION_BYTES
+            exchanged = tokens * (kept + asked) * ACTIVATION_BYTES
+            time = time + np.where(
+                layout.cp_method == CP_METHODS.index("ulysses"),
+                all_to_all(exchanged, 1, layout.cp, layout.tp, machine),
+                all_gather(ring, layout.cp, layout.tp, machine),
+            )
     return time

@@ -14,7 +14,7 @@ import numpy as np
 from parity.catalogue.machine import Number
 from parity.evaluate.kernels import ACTIVATION_BYTES
 from parity.evaluate.layer import Layer
-from parity.evaluate.schedule import in_flight
+from parity.evaluate.schedule import in_flight, in_flight_last
 from parity.evaluate.stages import Pieces
 from parity.layout.layout import Layout
 from parity.layout.shard import sequence_share
@@ -100,12 +100,14 @@ def training_memory(
 ) -> Memory:
     """The fuller of the first stage (most microbatches in flight) and the last (logits)."""
     alone = parts.alone
-    one = np.ones(len(layout))
     logits = parts.tokens * arch.vocab_size / layout.tp * LOGIT_BYTES + parts.head.saved_bytes
     first_ends = parts.embedding.parameters + alone * parts.head.parameters
     kept = in_flight(layout, parts.microbatches)
+    kept_last = in_flight_last(layout, parts.microbatches)
     first = _stage(arch, parts, layout, software, parts.fullest, first_ends, kept, alone * logits)
-    last = _stage(arch, parts, layout, software, parts.last, parts.head.parameters, one, logits)
+    last = _stage(
+        arch, parts, layout, software, parts.last, parts.head.parameters, kept_last, logits
+    )
     last_is_fuller = (last.total_bytes > first.total_bytes) & ~alone
     return Memory(
         *(
@@ -126,9 +128,9 @@ def _stage(
     logits_bytes: Number,
 ) -> Memory:
     layer, grad = parts.layer, software.gradient_bytes
-    own = layers * layer.parameters + end_parameters
+    own = parts.copies * (layers * layer.parameters + end_parameters)
     dense = model_state(own, parts.replicas, layer.parameters, layout.zero, grad)
-    own = layers * layer.routed_parameters
+    own = parts.copies * layers * layer.routed_parameters
     routed = model_state(own, parts.expert_replicas, layer.routed_parameters, layout.zero, grad)
     input_bytes = parts.tokens * arch.hidden_size * ACTIVATION_BYTES * sequence_share(layout)
     kept = activations(layer, layout, layers, input_bytes) * microbatches_kept

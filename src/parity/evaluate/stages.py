@@ -9,10 +9,14 @@ import numpy as np
 from parity.catalogue.machine import Machine, Number
 from parity.evaluate.kernels import Rates
 from parity.evaluate.layer import Layer, mean_layer, operators_cost
+from parity.evaluate.schedule import copies
 from parity.layout.layout import Layout
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
+
+#: Axes that change what one chip does of a layer; the others only change which layers it has.
+DIVIDES_A_LAYER = ("tp", "cp", "ep", "etp", "microbatch", "sequence_parallel", "cp_method")
 
 
 @dataclass(frozen=True)
@@ -22,23 +26,23 @@ class Pieces:
     layer: Layer
     embedding: Layer
     head: Layer
-    fullest: Number  # layers of the fullest stage
-    last: Number  # layers of the last stage
+    first: Number  # layers of the first stage
+    fullest: Number  # of the fullest stage
+    last: Number  # of the last stage
     alone: Number  # whether one stage holds all
     tokens: Number  # of a microbatch on one chip of a tensor-parallel group
     microbatches: Number
+    copies: Number  # stages whose weights a chip holds
     replicas: Number  # chips that hold the same dense weights
     expert_replicas: Number  # chips that hold the same expert weights
 
     def parameters(self) -> tuple[Number, Number]:
         """Dense and routed parameters on the chip that holds most."""
-        ends = np.where(
-            self.alone,
-            self.head.parameters + self.embedding.parameters,
-            np.maximum(self.head.parameters, self.embedding.parameters),
-        )
-        dense = self.fullest * self.layer.parameters + ends
-        return dense, self.fullest * self.layer.routed_parameters
+        embedding, head = self.embedding.parameters, self.head.parameters
+        both = self.alone | (self.copies > 1)
+        ends = np.where(both, head + embedding, self.copies * np.maximum(head, embedding))
+        held = self.copies * self.fullest
+        return held * self.layer.parameters + ends, held * self.layer.routed_parameters
 
 
 def pieces(
@@ -54,34 +58,44 @@ def pieces(
     args = (some, job.seq_len, machine, rate, software)
     layer = mean_layer(arch, *args)
     embedding, head = operators_cost(arch.embedding, *args), operators_cost(arch.head, *args)
-    fullest, last = layers_of_stages(arch.num_hidden_layers, layout)
-    routed = layout.tp * layout.cp * layout.dp / (layout.ep * layout.expert_tp)
+    first, fullest, last = layers_of_stages(arch.num_hidden_layers, layout)
+    twice = copies(layout)
+    routed = layout.tp * layout.cp * layout.dp / (layout.ep * layout.etp)
     return Pieces(
         layer=layer.take(inverse),
         embedding=embedding.take(inverse),
         head=head.take(inverse),
+        first=first,
         fullest=fullest,
         last=last,
         alone=layout.pp == 1,
         tokens=layout.microbatch * job.seq_len / layout.cp,
         microbatches=np.ceil(job.global_batch_sequences / (layout.dp * layout.microbatch)),
-        replicas=(layout.dp * layout.cp).astype(float),
-        expert_replicas=np.maximum(routed, 1.0),
+        copies=twice,
+        replicas=twice * layout.dp * layout.cp,
+        expert_replicas=twice * np.maximum(routed, 1.0),
     )
 
 
 def distinct_divisions(layout: Layout) -> tuple[Layout, Number]:
     """The layouts that divide a layer differently, and which of them each layout is."""
     key = np.zeros(len(layout), dtype=np.int64)
-    for column in (layout.tp, layout.cp, layout.ep, layout.microbatch, layout.sequence_parallel):
+    for name in DIVIDES_A_LAYER:
+        column = getattr(layout, name)
         key = key * (int(column.max()) + 1) + column
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     return layout.take(first), inverse
 
 
-def layers_of_stages(layers: int, layout: Layout) -> tuple[Number, Number]:
-    """Layers of the fullest stage and of the last; a remainder goes to the first stages."""
+def layers_of_stages(layers: int, layout: Layout) -> tuple[Number, Number, Number]:
+    """Layers of the first stage, of the fullest and of the last one.
+
+    Where layers do not come out even, the last stage has one less, for the head, then the first
+    one, for the embedding [NVIDIA/Megatron-LM, --account-for-loss-in-pipeline-split and
+    --account-for-embedding-in-pipeline-split; Llama 3 report, arXiv 2407.21783, §3.3.2].
+    """
     chunks = layout.pp * layout.interleave
-    fullest = np.ceil(layers / chunks) * layout.interleave
-    last = np.floor(layers / chunks) * layout.interleave
-    return fullest, last
+    whole = -(-layers // chunks)
+    missing = whole * chunks - layers
+    most = (whole * layout.interleave).astype(float)
+    return most - (missing >= 2), most, most - (missing >= 1)

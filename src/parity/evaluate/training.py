@@ -1,10 +1,10 @@
 """The time of one training step, for one layout or columns of them.
 
-    t_step = m · t_stage + (p - 1)/v · t_mean + exposed gradients + optimizer
+    t_step = m · t_stage + bubble(t_mean) + exposed gradients + optimizer
 
-with m microbatches, p stages, v virtual stages a chip [Narayanan et al. 2021, arXiv 2104.04473,
-§2.2]; t_stage is the slowest stage: its layers forward, backward and recomputed, tensor-, context-
-and expert-parallel communication, and what it hands to its neighbours; t_mean the average one.
+with m microbatches; t_stage is the slowest stage: its layers forward, backward and recomputed,
+tensor-, context- and expert-parallel communication, and what it hands to its neighbours; t_mean the
+average one, of which the schedule says how long chips wait.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.evaluate.gradients import each_microbatch, once_a_step
-from parity.evaluate.kernels import ACTIVATION_BYTES, rates
+from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, rates
 from parity.evaluate.layer import Layer
 from parity.evaluate.memory import Memory, training_memory
+from parity.evaluate.offload import activation_seconds, on_the_chip, optimizer_seconds
+from parity.evaluate.schedule import bubble_seconds, runs, shown_exchange
 from parity.evaluate.stages import Pieces, pieces
-from parity.layout.layout import Layout
+from parity.layout.layout import CP_METHODS, Layout
 from parity.timing.collective import all_gather, send
 from parity.timing.software import Software, drawn
 from parity.workload.operator import Architecture
@@ -45,6 +47,7 @@ class Breakdown:
     bubble_s: Number
     dp_s: Number
     optimizer_s: Number
+    offload_s: Number  # what shows of moving activations to the host and back
 
     @property
     def total_s(self) -> Number:
@@ -78,42 +81,78 @@ def training_step(
     software = drawn(software, draw)
     rate = rates(machine, job.dtype, draw, software)
     parts = pieces(arch, job, layout, machine, rate, software)
-    stage, mean = stage_seconds(arch, parts, layout, software)
+    whole = training_memory(arch, parts, layout, software)
+    breakdown = step_parts(arch, parts, layout, machine, rate, software, whole)
+    worked = ("compute_s", "memory_s", "recompute_s", "optimizer_s")
+    busy = sum(getattr(breakdown, name) for name in worked)
+    total = breakdown.total_s
+    memory = on_the_chip(whole, layout, parts)
+    return Step(total, breakdown, memory, parts.microbatches, busy / total)
+
+
+def step_parts(
+    arch: Architecture,
+    parts: Pieces,
+    layout: Layout,
+    machine: Machine,
+    rate: Rates,
+    software: Software,
+    memory: Memory,
+) -> Breakdown:
+    """Where the seconds of a step go. `memory`: what is kept, before any of it is offloaded."""
+    stage, mean, backward, weight = stage_seconds(arch, parts, layout, software)
     hop = hop_seconds(arch, parts, layout, machine, software)
     sharded = each_microbatch(parts, layout, machine, software)
     dense, routed = parts.parameters()
     divided = layout.zero >= 1
     own = dense / np.where(divided, parts.replicas, 1.0)
     own = own + routed / np.where(divided, parts.expert_replicas, 1.0)
+    update = own * OPTIMIZER_TRAFFIC_BYTES / rate.bytes_per_s
     m = parts.microbatches
-    breakdown = Breakdown(
+    return Breakdown(
         **{kind: m * seconds for kind, seconds in stage.items()},
         pp_s=m * hop,
-        bubble_s=(layout.pp - 1) / layout.interleave * (mean + hop + sharded),
+        bubble_s=bubble_seconds(layout, mean + hop + sharded, backward, weight),
         dp_s=m * sharded + once_a_step(parts, layout, machine, software),
-        optimizer_s=own * OPTIMIZER_TRAFFIC_BYTES / rate.bytes_per_s,
+        optimizer_s=optimizer_seconds(layout, own, update, machine),
+        offload_s=m * activation_seconds(layout, memory, parts, machine),
     )
-    busy = breakdown.compute_s + breakdown.memory_s + breakdown.recompute_s + breakdown.optimizer_s
-    total = breakdown.total_s
-    memory = training_memory(arch, parts, layout, software)
-    return Step(total, breakdown, memory, m, busy / total)
 
 
 def stage_seconds(
     arch: Architecture, parts: Pieces, layout: Layout, software: Software
-) -> tuple[dict[str, Number], Number]:
-    """Seconds of a microbatch on the slowest stage by kind, and of all kinds on the mean stage."""
+) -> tuple[dict[str, Number], Number, Number, Number]:
+    """Seconds of a microbatch on the slowest stage, by kind; and of the mean stage in all, of its
+    backward pass, and of the gradients of its weights.
+
+    Under DualPipe a chip holds a stage from either end, so the first and the last share a chip.
+    """
     plain = layout.replace(recompute=np.zeros_like(layout.recompute))
     body = layer_seconds(parts.layer, layout, software)
     embedding = layer_seconds(parts.embedding, plain, software)
     head = layer_seconds(parts.head, plain, software)
-    first = {k: parts.fullest * body[k] + embedding[k] + parts.alone * head[k] for k in body}
-    last = {k: parts.last * body[k] + head[k] for k in body}
-    last_is_slower = (sum(last.values()) > sum(first.values())) & ~parts.alone
-    slowest = {k: np.where(last_is_slower, last[k], first[k]) for k in body}
-    ends = sum(embedding.values()) + sum(head.values())
-    mean = (sum(body.values()) * arch.num_hidden_layers + ends) / layout.pp
-    return slowest, mean
+    whole, front, back = (sum(kinds.values()) for kinds in (body, embedding, head))
+    first, last = parts.first * whole + front, parts.last * whole + back
+    both = runs(layout, "dualpipe")
+    half = np.where(both, 0.5, 1.0)
+    ends = np.where(both, (first + last) / 2, np.maximum(first, last))
+    at_first, at_last = both | (first >= last), both | (first < last)
+    at_end = ends >= parts.fullest * whole
+    layers = np.where(at_end, half * (at_first * parts.first + at_last * parts.last), parts.fullest)
+    has_embedding = parts.alone | (at_end & at_first)
+    has_head = parts.alone | (at_end & at_last)
+    slowest = {
+        k: layers * body[k] + half * (has_embedding * embedding[k] + has_head * head[k])
+        for k in body
+    }
+
+    def mean(layer: Number, embedding: Number, head: Number) -> Number:
+        return (layer * arch.num_hidden_layers + embedding + head) / layout.pp
+
+    backward = [one.backward.total_s for one in (parts.layer, parts.embedding, parts.head)]
+    backward[0] = backward[0] + body["recompute_s"]
+    weight = [one.weight_s for one in (parts.layer, parts.embedding, parts.head)]
+    return slowest, mean(whole, front, back), mean(*backward), mean(*weight)
 
 
 def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str, Number]:
@@ -124,22 +163,35 @@ def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str,
         full, layer.recomputed.total_s, np.where(selective, layer.attention_forward.total_s, 0.0)
     )
     passes = np.where(full, 3.0, 2.0)
-    # Keys and values travel once forward and twice backward, behind attention's own work.
-    behind = software.cp_overlap * (
-        layer.attention_forward.total_s + layer.attention_backward.total_s
-    )
     issue = layer.operators * software.issue_s
     starved = np.maximum(issue - forward.total_s, 0.0)
     starved_back = np.maximum(2.0 * issue - backward.total_s, 0.0)
+    both = forward.total_s + backward.total_s
     return {
         "compute_s": forward.compute_s + backward.compute_s,
         "memory_s": forward.memory_s + backward.memory_s,
         "launch_s": forward.launch_s + backward.launch_s + starved + starved_back,
         "recompute_s": again + full * starved,
         "tp_s": passes * layer.tp_s * shown_share(software.tp_overlap, software),
-        "ep_s": passes * layer.ep_s * shown_share(software.ep_overlap, software),
-        "cp_s": np.maximum(3 * layer.cp_s - behind, 0.0),
-    }
+        "ep_s": shown_exchange(
+            layout, passes * layer.ep_s, both, shown_share(software.ep_overlap, software),
+            software.near_engine_share,
+        ),
+        "cp_s": context_seconds(layer, layout, passes, software),
+    }  # fmt: skip
+
+
+def context_seconds(layer: Layer, layout: Layout, passes: Number, software: Software) -> Number:
+    """What shows of context parallelism in one microbatch. [s]
+
+    Keys and values travel the ring once forward and twice backward, behind attention's own work;
+    attention waits for an exchange of heads, once a pass.
+    """
+    behind = software.cp_overlap * (
+        layer.attention_forward.total_s + layer.attention_backward.total_s
+    )
+    ring = np.maximum(3 * layer.cp_s - behind, 0.0)
+    return np.where(layout.cp_method == CP_METHODS.index("ulysses"), passes * layer.cp_s, ring)
 
 
 def shown_share(overlap: Number, software: Software) -> Number:
@@ -155,10 +207,11 @@ def hop_seconds(
     """What shows of handing a microbatch on, forward and backward, at every virtual stage. [s]
 
     Each chip of a tensor-parallel group sends its share [Narayanan et al. 2021, §4.1]; without
-    sequence parallelism the shares are gathered again on arrival.
+    sequence parallelism the shares are gathered again on arrival. Under DualPipe it hides behind
+    the microbatch that comes the other way.
     """
     whole = parts.tokens * arch.hidden_size * ACTIVATION_BYTES
     gathered = all_gather(whole, layout.tp, 1, machine) * (layout.sequence_parallel == 0)
     sent = send(whole / layout.tp, layout.tp * layout.cp * layout.dp, machine)
-    both_ways = 2 * layout.interleave * (sent + gathered) * (1 - software.pp_overlap)
-    return np.where(parts.alone, 0.0, both_ways)
+    shown = np.where(runs(layout, "dualpipe"), software.far_engine_share, 1 - software.pp_overlap)
+    return np.where(parts.alone, 0.0, 2 * layout.interleave * (sent + gathered) * shown)

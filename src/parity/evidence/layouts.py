@@ -11,9 +11,9 @@ from parity.catalogue.machine import Machine
 from parity.evaluate.training import training_step
 from parity.evidence.resolve import Case
 from parity.evidence.schema import SOME, Row
-from parity.evidence.sources import leaves_out
-from parity.layout.layout import RECOMPUTE, Column, Layout
-from parity.search.grid import MOST_VIRTUAL_STAGES, layouts, powers_of_two
+from parity.evidence.sources import by_id, leaves_out
+from parity.layout.layout import RECOMPUTE, SCHEDULES, Column, Layout, columns
+from parity.search.grid import MOST_VIRTUAL_STAGES, Space, layouts, powers_of_two
 from parity.search.train import evaluate
 from parity.timing.software import software
 
@@ -79,13 +79,14 @@ def _stated(case: Case) -> tuple[Layout, bool]:
         "tp": tp, "pp": pp, "dp": dp, "cp": cp, "ep": ep,
         "zero": zero_stage(row.zero_or_fsdp, dp * cp),
         "sequence_parallel": int(row.seq_parallel != "no"),
+        "schedule": SCHEDULES.index(by_id(row.set).schedule) if pp > 1 else 0,
     }  # fmt: skip
     options = list(product(sizes, modes, _interleaves(case, pp)))
-    columns = {name: np.full(len(options), value) for name, value in fixed.items()}
-    columns["microbatch"] = np.array([size for size, _, _ in options])
-    columns["recompute"] = np.array([RECOMPUTE.index(mode) for _, mode, _ in options])
-    columns["interleave"] = np.array([virtual for _, _, virtual in options])
-    return Layout(**columns), len(options) == 1
+    axes = {name: np.full(len(options), value) for name, value in fixed.items()}
+    axes["microbatch"] = np.array([size for size, _, _ in options])
+    axes["recompute"] = np.array([RECOMPUTE.index(mode) for _, mode, _ in options])
+    axes["interleave"] = np.array([virtual for _, _, virtual in options])
+    return columns(**axes), len(options) == 1
 
 
 def _interleaves(case: Case, pp: int) -> list[int]:
@@ -119,7 +120,8 @@ def _fastest_that_fits(case: Case, options: Layout, target: Machine) -> Layout:
 def _searched(case: Case, target: Machine) -> Layout:
     """The fastest layout of all that keep to what the row does say."""
     row, era = case.row, software(case.software)
-    space = layouts(case.arch, case.job, target, era, chips=case.chips)
+    plain = Space(fixed={"schedule": 0})  # what runs that do not say otherwise use
+    space = layouts(case.arch, case.job, target, era, chips=case.chips, space=plain)
     allowed: Column = np.ones(len(space), dtype=bool)
     if row.zero_or_fsdp:
         allowed &= (space.zero == zero_stage(row.zero_or_fsdp, 2)) | (space.dp * space.cp == 1)

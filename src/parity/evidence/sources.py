@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from parity.evidence.schema import Convention, Row
+from parity.layout.layout import SCHEDULES
 from parity.record import Record
 from parity.timing.software import CURRENT
 
@@ -31,6 +32,7 @@ class Set(Record, frozen=True, kw_only=True):
     precision: dict[str, str] = msgspec.field(default_factory=dict)
     recompute: dict[str, str] = msgspec.field(default_factory=dict)
     seq_len: int = 0
+    schedule: str = SCHEDULES[0]  # of its pipelines
     silent: tuple[str, ...] = ()  # columns it leaves out: blank there does not mean 1
     note: str = ""
 

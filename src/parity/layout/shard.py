@@ -74,7 +74,7 @@ def ways(op: Operator, layout: Layout) -> Number:
         case Linear(split="none") | Elementwise(split="none") | Attention(split="none"):
             return np.ones(len(layout))
         case Linear(experts=e) if e > 1:
-            return layout.ep * layout.expert_tp.astype(float)
+            return layout.ep * layout.etp.astype(float)
         case Linear(shards=s) if s:
             return np.minimum(layout.tp, s).astype(float)
         case Recurrence() | Attention() | Linear() | Lookup() | Elementwise():
@@ -87,9 +87,11 @@ def sequence_share(layout: Layout) -> Number:
 
 
 def expert_tokens(op: Linear | Elementwise, layout: Layout, tokens: Number) -> Number:
-    """Copies of tokens the experts of one chip work on, load balanced. [1]"""
-    spread = np.where(layout.ep > 1, tokens / layout.tp, tokens)
-    return spread * op.active
+    """Copies of tokens the experts of one chip work on, load balanced. [1]
+
+    The chips of a group that divides an expert work on what all of them hold.
+    """
+    return tokens * layout.etp / layout.tp * op.active
 
 
 def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Work:
@@ -97,7 +99,7 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
     match op:
         case Linear(experts=e) if e > 1:
             local = e / layout.ep
-            divided = layout.expert_tp.astype(float)
+            divided = layout.etp.astype(float)
             return Gemm(
                 m=expert_tokens(op, layout, tokens) / local,
                 n=op.outputs / np.where(op.split == "column", divided, 1.0),
@@ -145,7 +147,7 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
 def elementwise_tokens(op: Elementwise, layout: Layout, tokens: Number) -> Number:
     """Tokens times the part of the features that one chip works on. [1]"""
     if op.active > 1:
-        return expert_tokens(op, layout, tokens) / layout.expert_tp
+        return expert_tokens(op, layout, tokens) / layout.etp
     if op.split == "none":
         return tokens * sequence_share(layout)
     return tokens / layout.tp
@@ -177,10 +179,9 @@ def kept_share(op: Operator, layout: Layout) -> Number:
     """Part of what `op` keeps of the tokens of a tensor-parallel group that one chip keeps. [1]"""
     match op:
         case Linear(experts=e) if e > 1:
-            spread = np.where(layout.ep > 1, 1.0 / layout.tp, 1.0)
-            return spread / np.where(op.split == "row", layout.expert_tp, 1.0)
+            return np.where(op.split == "row", 1.0, layout.etp) / layout.tp
         case Elementwise(active=a) if a > 1:
-            return np.where(layout.ep > 1, 1.0 / layout.tp, 1.0) / layout.expert_tp
+            return 1.0 / layout.tp
         case Attention():
             queries = op.query_heads * op.qk_head_dim * op.saves_query
             cached = op.key_value_heads * (op.qk_head_dim + op.v_head_dim)

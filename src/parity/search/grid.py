@@ -1,19 +1,32 @@
 """The space of layouts, as columns.
 
-Axes are crossed one after another and illegal rows dropped after each, so that no row is made
-that a rule would refuse.
+Axes are crossed one after another and rows dropped after each, so that no row is made that a rule
+would refuse, and none twice.
+
+What the usual search leaves out, because it hardly ever helps:
+
+- a sequence that is not divided by tp: it keeps more and sends as much;
+- ZeRO 0 where weights are shared, which keeps more and sends as much as 1; ZeRO 2, which sends
+  gradients at every microbatch; ZeRO 3 with pipeline stages, which gathers weights at each;
+- selective recomputation where attention is fused: there are no scores to do again;
+- expert tensor parallelism other than 1 and tp; expert parallelism with prime factors above 3;
+- stages that leave more than a tenth of the pipeline empty; microbatches that are no power of two;
+- offloading: it is tried where nothing fits without.
+
+`Space(exhaustive=True)` tries all of these too, and `fixed` pins any axis to any legal value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.catalogue.machine import Machine
-from parity.layout.layout import RECOMPUTE, Column, Layout
-from parity.layout.legal import illegal
+from parity.catalogue.machine import Machine, Number
+from parity.layout.layout import CP_METHODS, OFFLOADS, RECOMPUTE, SCHEDULES, Column, Layout
+from parity.layout.legal import ENDS, LEAST_CP_TOKENS, illegal, missing_layers
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -22,6 +35,26 @@ from parity.workload.training import TrainingJob
 WIDEST_TP = 64
 LARGEST_MICROBATCH = 16
 MOST_VIRTUAL_STAGES = 12
+MOST_STAGES = 128
+#: Context parallelism below so many tokens a chip is not usual.
+USUAL_CP_TOKENS = 4096
+
+Columns = dict[str, Column]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Which layouts are tried: axes with one value, and whether the rest take every value.
+
+    report: called with (evaluated, all) layouts while they are evaluated.
+    """
+
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    exhaustive: bool = False
+    report: Callable[[int, int], None] | None = None
+
+
+USUAL = Space()
 
 
 def divisors(n: int, most: int) -> list[int]:
@@ -41,24 +74,41 @@ def replicas(global_batch: int) -> list[int]:
 
 
 def axes(
-    arch: Architecture, job: TrainingJob, machine: Machine, software: Software
+    arch: Architecture,
+    job: TrainingJob,
+    machine: Machine,
+    software: Software,
+    space: Space = USUAL,
 ) -> dict[str, list[int]]:
     """The values each axis takes for this model, job and machine, `dp` left out."""
-    heads = max(arch.num_attention_heads, 1)
+    every = space.exhaustive
+    batch, layers = job.global_batch_sequences, arch.num_hidden_layers
     widest = min(WIDEST_TP, machine.closest)
-    layers = arch.num_hidden_layers
-    recompute = ["none", "full"] if software.fused_attention else list(RECOMPUTE)
+    tp = divisors(max(arch.num_attention_heads, 1), widest)
+    stages = range(1, min(layers, MOST_STAGES) + 1)
+    virtual = range(1, (layers if every else min(layers, MOST_VIRTUAL_STAGES)) + 1)
+    experts = divisors(arch.num_experts, 512) if arch.num_experts else [1]
+    recompute = [0, 2] if software.fused_attention else list(range(len(RECOMPUTE)))
+    values = {
+        "tp": tp,
+        "cp": powers_of_two(job.seq_len // (LEAST_CP_TOKENS if every else USUAL_CP_TOKENS)),
+        "pp": [p for p in stages if every or _even(layers, p)],
+        "microbatch": divisors(batch, LARGEST_MICROBATCH)
+        if every
+        else powers_of_two(min(LARGEST_MICROBATCH, batch)),
+        "ep": [e for e in experts if every or _smooth(e)],
+        "etp": tp,
+        "interleave": [v for v in virtual if missing_layers(layers, v) <= ENDS],
+        "schedule": [SCHEDULES.index(s) for s in software.schedules],
+        "zero": [0, 1, 2, 3] if every else [0, 1, 3],
+        "recompute": list(range(len(RECOMPUTE))) if every else recompute,
+        "cp_method": list(range(len(CP_METHODS))),
+        "offload": list(range(len(OFFLOADS))) if every and machine.host_bytes_per_s else [0],
+        "sequence_parallel": [1, 0] if every else [1],
+    }
     return {
-        "tp": divisors(heads, widest),
-        "cp": powers_of_two(job.seq_len // 4096),
-        "pp": [p for p in range(1, min(layers, 128) + 1) if layers % p == 0 or _even(layers, p)],
-        "ep": [e for e in divisors(arch.num_experts, 512) if _smooth(e)]
-        if arch.num_experts
-        else [1],
-        "microbatch": powers_of_two(min(LARGEST_MICROBATCH, job.global_batch_sequences)),
-        "interleave": list(range(1, MOST_VIRTUAL_STAGES + 1)),
-        "zero": [0, 1, 3],
-        "recompute": [RECOMPUTE.index(r) for r in recompute],
+        name: [space.fixed[name]] if name in space.fixed else tried
+        for name, tried in values.items()
     }
 
 
@@ -75,14 +125,14 @@ def _smooth(n: int) -> bool:
     return n == 1
 
 
-def cross(columns: dict[str, Column], name: str, values: Sequence[int]) -> dict[str, Column]:
+def cross(columns: Columns, name: str, values: Sequence[int]) -> Columns:
     """Every row of `columns` with every one of `values`."""
     rows = len(next(iter(columns.values()))) if columns else 1
     repeated = {k: np.repeat(v, len(values)) for k, v in columns.items()}
     return {**repeated, name: np.tile(np.asarray(values, dtype=np.int64), rows)}
 
 
-def keep(columns: dict[str, Column], mask: NDArray[np.bool_]) -> dict[str, Column]:
+def keep(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
     """The rows where `mask` holds."""
     return {k: v[mask] for k, v in columns.items()}
 
@@ -97,45 +147,72 @@ def layouts(
     least: float = 1,
     most: float = np.inf,
     dp: Sequence[int] | None = None,
+    space: Space = USUAL,
 ) -> Layout:
     """Every legal layout of exactly `chips` chips, or of `least` to `most` with `dp` replicas.
 
     Memory is not judged here. Within a node or less, counts are as asked; above, whole nodes.
     """
-    a = axes(arch, job, machine, software)
-    cols: dict[str, Column] = {}
+    batch = job.global_batch_sequences
+    values = axes(arch, job, machine, software, space)
+    columns: Columns = {}
     for name in ("tp", "cp", "pp"):
-        cols = cross(cols, name, a[name])
-    inner = cols["tp"] * cols["cp"] * cols["pp"]
+        columns = cross(columns, name, values[name])
+    columns = _with_replicas(columns, chips, least, most, dp or divisors(batch, batch))
+    if "dp" in space.fixed:
+        columns = keep(columns, columns["dp"] == space.fixed["dp"])
+    if not arch.num_experts:
+        columns["etp"] = columns["tp"]
+    for name in values:
+        if name not in columns:
+            columns = cross(columns, name, values[name])
+            if name not in space.fixed:
+                columns = keep(columns, _tried(name, columns, arch, batch, space.exhaustive))
+    layout = Layout(**columns)
+    host = machine.host_bytes_per_s is not None
+    return layout.take(illegal(arch, layout, job.seq_len, batch, host) == 0)
+
+
+def _with_replicas(
+    columns: Columns, chips: int | None, least: float, most: float, dp: Sequence[int]
+) -> Columns:
+    """The rows with the replicas that make up the chips."""
+    inner = columns["tp"] * columns["cp"] * columns["pp"]
     if chips is not None:
-        cols = keep(cols, (inner <= chips) & (chips % np.minimum(inner, chips + 1) == 0))
-        cols["dp"] = chips // (cols["tp"] * cols["cp"] * cols["pp"])
-    else:
-        cols = cross(
-            cols,
-            "dp",
-            dp
-            if dp is not None
-            else divisors(job.global_batch_sequences, job.global_batch_sequences),
-        )
-        count = cols["tp"] * cols["cp"] * cols["pp"] * cols["dp"]
-        cols = keep(cols, (count >= least) & (count <= most))
-    cols = keep(cols, cols["dp"] <= job.global_batch_sequences)
-    cols = cross(cols, "microbatch", a["microbatch"])
-    cols = keep(cols, cols["dp"] * cols["microbatch"] <= job.global_batch_sequences)
-    if len(a["ep"]) > 1:
-        cols = cross(cols, "ep", a["ep"])
-        cols = keep(cols, cols["tp"] * cols["cp"] * cols["dp"] % cols["ep"] == 0)
-    else:
-        cols["ep"] = np.ones_like(cols["dp"])
-    cols = cross(cols, "interleave", a["interleave"])
-    layers = arch.num_hidden_layers
-    whole = layers % (cols["pp"] * cols["interleave"]) == 0
-    cols = keep(cols, (cols["interleave"] == 1) | ((cols["pp"] > 1) & whole))
-    cols = cross(cols, "zero", a["zero"])
-    shared = cols["dp"] * cols["cp"] > 1
-    cols = keep(cols, np.where(shared, cols["zero"] > 0, cols["zero"] == 0))
-    cols = keep(cols, (cols["zero"] < 3) | (cols["pp"] == 1))
-    cols = cross(cols, "recompute", a["recompute"])
-    layout = Layout(**cols, sequence_parallel=np.ones_like(cols["tp"]))
-    return layout.take(illegal(arch, layout, job.seq_len, job.global_batch_sequences) == 0)
+        whole = (inner <= chips) & (chips % np.minimum(inner, chips + 1) == 0)
+        return keep(columns, whole) | {"dp": chips // inner[whole]}
+    columns = cross(columns, "dp", dp)
+    count = columns["tp"] * columns["cp"] * columns["pp"] * columns["dp"]
+    return keep(columns, (count >= least) & (count <= most))
+
+
+def _tried(name: str, c: Columns, arch: Architecture, batch: int, every: bool) -> Number:
+    """The rows worth going on with once axis `name` has a value: neither illegal nor a copy of
+    another row, nor, unless `every` is tried, of a kind that hardly ever helps.
+    """
+    own = c[name]
+    match name:
+        case "microbatch":
+            return c["dp"] * own <= batch
+        case "ep":
+            return c["tp"] * c["cp"] * c["dp"] % own == 0
+        case "etp":
+            inside = c["tp"] * c["cp"] * c["dp"] // c["ep"] % own == 0
+            ends = every | (own == c["tp"]) | ((own == 1) & (c["ep"] > 1))
+            return (c["tp"] % own == 0) & inside & ends
+        case "interleave":
+            whole = missing_layers(arch.num_hidden_layers, c["pp"] * own) <= ENDS
+            rounds = -(-batch // (c["dp"] * c["microbatch"])) % c["pp"] == 0
+            return (own == 1) | ((c["pp"] > 1) & whole & rounds)
+        case "schedule":
+            return (own == 0) | ((c["pp"] > 1) & (c["interleave"] == 1))
+        case "zero":
+            shared = c["dp"] * c["cp"] > 1
+            seldom = (shared & (own == 0)) | ((own == 3) & (c["pp"] > 1))
+            return (shared | (own == 0)) & (every | ~seldom)
+        case "cp_method":
+            return (own == 0) | (c["cp"] > 1)
+        case "sequence_parallel":
+            return (own == 1) | (c["tp"] > 1)
+        case _:
+            return np.ones(len(own), dtype=bool)

@@ -10,7 +10,7 @@ from parity.catalogue.machine import Draw, Machine, Number, central, machine
 from parity.errors import Infeasible
 from parity.evaluate.kernels import rates
 from parity.evaluate.serving import MEMORY_SHARE, Steady, steady_state
-from parity.layout.layout import Layout
+from parity.layout.layout import Layout, columns
 from parity.record import Finding
 from parity.search.findings import note
 from parity.search.grid import cross, divisors, keep
@@ -61,16 +61,13 @@ class Replica:
 def replica_space(arch: Architecture, target: Machine) -> tuple[Layout, Number]:
     """Columns of replica divisions and batches: tp within a domain, pp across nodes."""
     heads = max(arch.num_attention_heads, 1)
-    columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
-    columns = cross(columns, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
-    columns = keep(columns, columns["tp"] * columns["pp"] <= WIDEST_REPLICA)
-    columns = cross(columns, "batch", BATCHES)
-    batch = columns.pop("batch").astype(float)
-    one, zero = np.ones_like(columns["tp"]), np.zeros_like(columns["tp"])
-    layout = Layout(
-        tp=columns["tp"], pp=columns["pp"], dp=one, cp=one, ep=one, interleave=one,
-        microbatch=one, zero=zero, recompute=zero, sequence_parallel=zero,
-    )  # fmt: skip
+    axes = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
+    axes = cross(axes, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
+    axes = keep(axes, axes["tp"] * axes["pp"] <= WIDEST_REPLICA)
+    axes = cross(axes, "batch", BATCHES)
+    batch = axes.pop("batch").astype(float)
+    zero = np.zeros_like(axes["tp"])
+    layout = columns(**axes, zero=zero, sequence_parallel=zero)
     return layout, batch
 
 

@@ -345,6 +345,7 @@ WORDS = {
     "cp_s": "context-parallel communication", "ep_s": "expert-parallel communication",
     "pp_s": "pipeline transfers", "bubble_s": "the pipeline bubble",
     "dp_s": "gradient communication", "optimizer_s": "the optimizer",
+    "offload_s": "activations moved to the host and back",
 }  # fmt: skip
 
 

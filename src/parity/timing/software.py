@@ -43,6 +43,7 @@ class Software(Record, frozen=True):
     score_bytes_backward: float
     score_bytes_saved: float  # kept per element of the score matrix where attention is unfused
     source: str
+    schedules: tuple[str, ...]  # of pipelines that it can run
 
 
 #: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
