@@ -121,7 +121,7 @@ def test_offloaded_activations_leave_two_layers_of_one_microbatch() -> None:
 
 
 def test_exchanging_heads_moves_4_over_2c_of_what_the_ring_gathers() -> None:
-    """DeepSpeed-Ulysses, §3.2, without grouped queries: q, k, v, o of a chip against k, v of all."""
+    """DeepSpeed-Ulysses, §3.2, without grouped queries: q, k, v, o of one against k, v of all."""
     slow = two_level(near=1e9)
     operators = model("llama-2-7b").blocks[0].operators
     tokens = np.array([65536.0 / 8])

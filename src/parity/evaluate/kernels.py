@@ -105,8 +105,8 @@ def weight_cost(work: Gemm, rate: Rates) -> Cost:
 
 def input_cost(work: Work, rate: Rates, software: Software) -> Cost:
     """Time of the rest of the backward pass, the gradient of the input. Attention does 2.5 times
-    its forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2; a scan
-    3 times, because it computes its states again [Dao, Gu 2024, arXiv 2405.21060, §6].
+    its forward FLOPs when it is fused, because it computes the scores again [Dao 2023], else 2; a
+    scan 3 times, because it computes its states again [Dao, Gu 2024, arXiv 2405.21060, §6].
     """
     match work:
         case Gemm(m=m, n=n, k=k, batch=batch):
