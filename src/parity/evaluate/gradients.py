@@ -41,7 +41,7 @@ def once_a_step(parts: Pieces, layout: Layout, machine: Machine, software: Softw
 
     Gradients hide behind the last microbatch's backward pass, weights behind the first forward.
     """
-    held = parts.parameters()
+    held = parts.trained_parameters()
     forward, backward = windows(parts, software)
     taken = software.far_engine_share
     grad = software.gradient_bytes
@@ -59,7 +59,8 @@ def each_microbatch(parts: Pieces, layout: Layout, machine: Machine, software: S
     forward, backward = windows(parts, software)
     taken = software.near_engine_share
     gather = over_replicas(all_gather, held, WEIGHT_BYTES, parts, layout, machine)
-    scatter = over_replicas(reduce_scatter, held, software.gradient_bytes, parts, layout, machine)
+    own, grad = parts.trained_parameters(), software.gradient_bytes
+    scatter = over_replicas(reduce_scatter, own, grad, parts, layout, machine)
     both = shown(gather, forward, taken) + shown(gather + scatter, backward, taken)
     return np.where(layout.zero >= 3, both, 0.0)
 

@@ -119,8 +119,8 @@ def operators_cost(
     back = [input_cost(work, rate, software) for _, work in works]
     weight = [
         times(slow, weight_cost(work, rate))
-        for slow, (_, work) in zip(slower, works, strict=True)
-        if isinstance(work, Gemm)
+        for slow, (op, work) in zip(slower, works, strict=True)
+        if isinstance(work, Gemm) and not op.frozen
     ]
     zero = np.zeros(len(layout))
     nothing = Cost(zero, zero, zero)

@@ -12,6 +12,7 @@ from parity.evaluate.layer import Layer, mean_layer, operators_cost
 from parity.evaluate.schedule import copies
 from parity.layout.layout import Layout
 from parity.timing.software import Software
+from parity.workload.count import trained_shares
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
@@ -35,6 +36,12 @@ class Pieces:
     copies: Number  # stages whose weights a chip holds
     replicas: Number  # chips that hold the same dense weights
     expert_replicas: Number  # chips that hold the same expert weights
+    trained: tuple[float, float]  # share of the dense and of the routed parameters
+
+    def trained_parameters(self) -> tuple[Number, Number]:
+        """As `parameters`, those that have gradients."""
+        dense, routed = self.parameters()
+        return dense * self.trained[0], routed * self.trained[1]
 
     def parameters(self) -> tuple[Number, Number]:
         """Dense and routed parameters on the chip that holds most."""
@@ -74,6 +81,7 @@ def pieces(
         copies=twice,
         replicas=twice * layout.dp * layout.cp,
         expert_replicas=twice * np.maximum(routed, 1.0),
+        trained=trained_shares(arch),
     )
 
 

@@ -103,7 +103,7 @@ def step_parts(
     stage, mean, backward, weight = stage_seconds(arch, parts, layout, software)
     hop = hop_seconds(arch, parts, layout, machine, software)
     sharded = each_microbatch(parts, layout, machine, software)
-    dense, routed = parts.parameters()
+    dense, routed = parts.trained_parameters()
     divided = layout.zero >= 1
     own = dense / np.where(divided, parts.replicas, 1.0)
     own = own + routed / np.where(divided, parts.expert_replicas, 1.0)

@@ -24,6 +24,7 @@ from parity.evidence.sources import (
     tokens_of,
     with_conventions,
 )
+from parity.workload.adapters import low_rank
 from parity.workload.count import parameters
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -33,6 +34,11 @@ PRECISIONS = (
     ("fp4", "fp4"), ("fp8", "fp8"), ("int8", "int8"), ("fp16", "fp16"), ("bf16", "bf16"),
     ("tf32", "tf32"),
 )  # fmt: skip
+
+
+#: Llama 2 70B LoRA of MLPerf Training: rank 16 on queries, keys, values and outputs
+#: [mlcommons/training, llama2_70b_lora].
+ADAPTER_RANK = 16
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,12 @@ def chip_of(label: str) -> Chip:
     return load.chip(label)
 
 
+@cache
+def tuned(arch: Architecture) -> Architecture:
+    """The model of a row that trains adapters: of the rank and beside the products of MLPerf."""
+    return low_rank(arch, ADAPTER_RANK, "attention")
+
+
 def _chip(row: Row) -> Chip:
     try:
         return chip_of(row.chip)
@@ -124,7 +136,7 @@ def _case(row: Row, chip: Chip) -> Case:
         raise _Refusal(str(error), specified=False) from None
     _complete(row)
     if row.task == "lora":
-        raise _Refusal("LoRA: training with frozen weights is not modelled", specified=True)
+        arch = tuned(arch)
     target = _target(row, chip)
     numbers = _central(target)
     dtype = _dtype(row, chip, numbers)

@@ -31,6 +31,16 @@ def parameters(architecture: Architecture) -> int:
     return sum(times * operator.parameters for times, operator in operators(architecture))
 
 
+def trained_shares(architecture: Architecture) -> tuple[float, float]:
+    """Trained over all parameters: of what every token uses, and of routed experts. [1]"""
+    dense, routed = [0, 0], [0, 0]
+    for times, operator in operators(architecture):
+        kind = routed if isinstance(operator, Linear) and operator.experts > 1 else dense
+        kind[0] += times * operator.parameters * (not operator.frozen)
+        kind[1] += times * operator.parameters
+    return dense[0] / max(dense[1], 1), routed[0] / max(routed[1], 1)
+
+
 def active_parameters(architecture: Architecture) -> int:
     """Parameters one token uses: all but the experts it is not routed to.
 
