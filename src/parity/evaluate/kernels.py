@@ -45,6 +45,8 @@ def rates(
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
     eff = efficiency(machine, dtype, draw)
     attention = efficiency(machine, half, draw)
+    if software and DTYPE_BYTES[dtype] < ACTIVATION_BYTES:
+        flash = flash * software.narrow_attention
     held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.sustained
     peak = kernel_share * machine.peak_flop_per_s[dtype]
     return Rates(

@@ -27,6 +27,7 @@ class Software(Record, frozen=True):
     kernel_share: float  # of the best kernels' rates that its kernels reach
     fused_attention: bool
     flash: int  # version of FlashAttention, or what equals it, that its fused attention is
+    narrow_attention: float  # its rate in training, over 16 bits, where products are narrower
     recompute_stops_early: bool  # full recomputation skips the last product of a layer
     tp_overlap: float
     dp_overlap: float
