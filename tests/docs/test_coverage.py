@@ -19,6 +19,7 @@ from parity.errors import MissingFact
 from parity.record import Finding
 from parity.search.findings import CODES
 from parity.timing.efficiency import Efficiency
+from parity.timing.footprint import Footprint
 from parity.timing.software import Software
 from parity.workload.find import names
 
@@ -26,7 +27,7 @@ FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"
 #: Dictionaries of the JSON whose keys are names of things, not fields.
 NAMED = (".values", ".ratios", ".sources", ".dtypes", "groups")
 #: Lists and objects that the page describes in one row.
-WHOLE = ("chips[].prices[]", "answer.rows[].layout", "findings[]", "runners_up[]")
+WHOLE = ("memory", "chips[].prices[]", "answer.rows[].layout", "findings[]", "runners_up[]")
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
@@ -125,7 +126,7 @@ def test_the_equations_page_names_the_functions_that_exist(pages, root):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("record", [Software, Efficiency])
+@pytest.mark.parametrize("record", [Software, Efficiency, Footprint])
 def test_the_equations_page_names_every_coefficient(pages, record):
     if issubclass(record, msgspec.Struct):
         names_of = set(record.__struct_fields__) - {"name", "title", "source"}

@@ -4,11 +4,13 @@ from parity.workload.huggingface import read
 from parity.workload.operator import Architecture
 
 
-def gpt(layers: int, hidden: int, heads: int, seq_len: int = 2048) -> Architecture:
-    """A GPT of Megatron's kind: dropout on, tied embeddings, 51,200 words."""
+def gpt(
+    layers: int, hidden: int, heads: int, seq_len: int = 2048, vocab: int = 51200
+) -> Architecture:
+    """A GPT of Megatron's kind: dropout on, tied embeddings."""
     config = {
         "model_type": "gpt2", "n_embd": hidden, "n_layer": layers, "n_head": heads,
-        "n_positions": seq_len, "vocab_size": 51200, "resid_pdrop": 0.1,
+        "n_positions": seq_len, "vocab_size": vocab, "resid_pdrop": 0.1,
     }  # fmt: skip
     return read(config, f"gpt-{layers}x{hidden}")
 

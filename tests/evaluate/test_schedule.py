@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from parity.catalogue.load import chip
 from parity.catalogue.machine import machine
 from parity.evaluate.layer import context_parallel_time
-from parity.evaluate.schedule import bubble_seconds, copies, in_flight, in_flight_last
+from parity.evaluate.schedule import bubble_seconds, copies, in_flight
 from parity.evaluate.stages import layers_of_stages
 from parity.evaluate.training import Step, training_step
 from parity.layout.layout import Layout, columns, describe, single
@@ -50,7 +50,7 @@ def test_what_schedules_keep(schedule, first, last, weights) -> None:
     layout = pipeline(schedule)
     m = np.array([64])
     assert float(in_flight(layout, m)[0]) == first
-    assert float(in_flight_last(layout, m)[0]) == last
+    assert float(in_flight(layout, m, stage=7)[0]) == last
     assert float(copies(layout)[0]) == weights
 
 

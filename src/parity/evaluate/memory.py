@@ -1,144 +1,264 @@
-"""What a training step keeps in one chip's memory.
+"""What a training step keeps in one chip's memory, on each pipeline stage.
 
-Mixed-precision Adam: weights in 16 bits, gradients, and 12 bytes of master weight and moments a
-parameter [Rajbhandari et al. 2020, arXiv 1910.02054, §3]; activations by
-[Korthikanti et al. 2022, arXiv 2205.05198]; in-flight microbatches by the schedule.
+Model state by ZeRO stage [Rajbhandari et al. 2020, arXiv 1910.02054, §3 and §5]; activations by
+[Korthikanti et al. 2022, arXiv 2205.05198]; in-flight microbatches by the schedule; what else a
+code base keeps by its `Footprint`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
 
 from parity.catalogue.machine import Number
-from parity.evaluate.kernels import ACTIVATION_BYTES
-from parity.evaluate.layer import Layer
-from parity.evaluate.schedule import in_flight, in_flight_last
-from parity.evaluate.stages import Pieces
+from parity.evaluate.kept import (
+    Kept,
+    expert_replicas,
+    kept_by_block,
+    layers_of_stage,
+    stage_index,
+)
+from parity.evaluate.schedule import copies, in_flight
 from parity.layout.layout import Layout
-from parity.layout.shard import sequence_share
+from parity.layout.shard import parameters_per_chip, sequence_share
+from parity.timing.footprint import Footprint, footprint
 from parity.timing.software import Software
-from parity.workload.operator import Architecture
+from parity.workload.activation import HALF_BYTES
+from parity.workload.dtype import DTYPE_BYTES
+from parity.workload.operator import Architecture, Linear
+from parity.workload.training import TrainingJob
 
+#: Of a parameter in mixed precision: the weight that computes; master weight and two moments
+#: [Rajbhandari et al. 2020, arXiv 1910.02054, §3]. What travels and what is stored.
 WEIGHT_BYTES = 2.0
 OPTIMIZER_BYTES = 12.0
-#: Logits are kept in 32 bits on the last stage [Megatron-LM theoretical_memory_usage.py].
-LOGIT_BYTES = 4.0
-#: Driver context, communication buffers, allocator slack. An estimate: 1-3 GB are usual.
-WORKSPACE_BYTES = 2e9
+#: What a published peak counts: `torch.cuda.max_memory_allocated`, `max_memory_reserved`, or the
+#: device's own figure (`nvidia-smi`).
+Counter = Literal["allocated", "reserved", "device"]
+#: The stages one of which is the fullest: most microbatches in flight; as many less one, without
+#: the embedding or with other kinds of layers; the logits.
+FULLEST = (0, 1, -1)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on the fullest chip, by use."""
+    """Bytes on one chip, by use."""
 
     weights_bytes: Number
     gradients_bytes: Number
     optimizer_bytes: Number
     activations_bytes: Number
     logits_bytes: Number
-    workspace_bytes: Number
+    workspace_bytes: Number  # buffers that pass on, gradients nobody reads
+    context_bytes: Number  # driver and libraries, outside the allocator
 
     @property
     def total_bytes(self) -> Number:
-        """All of it."""
+        """All that must fit."""
         return sum(getattr(self, f.name) for f in fields(self))
 
+    @property
+    def allocated_bytes(self) -> Number:
+        """What the framework's allocator hands out."""
+        return self.total_bytes - self.context_bytes
 
-def model_state(
-    parameters: Number,
-    shards: Number,
-    layer_parameters: Number,
-    zero: Number,
-    gradient_bytes: float,
-) -> tuple[Number, Number, Number]:
-    """(weights, gradients, optimizer) bytes of `parameters` on a chip. [byte]
 
-    shards: chips the ZeRO stages divide over. layer_parameters: of the layer that FSDP has
-    gathered; one more is on its way, and its gradients are whole until they are scattered.
+@dataclass(frozen=True)
+class Holding:
+    """Parameters of one kind on a chip, and how they are divided."""
+
+    parameters: Number
+    trained: Number  # of them, the rest being frozen
+    of_layer: Number  # of the largest layer among them
+    of_ends: Number
+    replicas: Number  # chips that hold the same
+
+
+def counted_bytes(memory: Memory, software: Software, counter: Counter) -> Number:
+    """The bytes that a counter shows: handed out by the allocator at most, held by it, blocks that
+    it cannot use among them, or taken on the device. [byte]
     """
-    gathered = layer_parameters * (2 * WEIGHT_BYTES)
-    whole_gradients = layer_parameters * gradient_bytes
-    weights = np.where(
-        zero >= 3, parameters * WEIGHT_BYTES / shards + gathered, parameters * WEIGHT_BYTES
-    )
-    gradients = np.where(
-        zero >= 2,
-        parameters * gradient_bytes / shards + whole_gradients,
-        parameters * gradient_bytes,
-    )
-    optimizer = parameters * OPTIMIZER_BYTES / np.where(zero >= 1, shards, 1.0)
-    return weights, gradients, optimizer
-
-
-def activations(layer: Layer, layout: Layout, layers: Number, boundary_bytes: Number) -> Number:
-    """Bytes kept for one microbatch by `layers` layers. [byte]
-
-    Full recomputation keeps the input of each layer, and one layer's own while it is redone.
-    """
-    full = layers * boundary_bytes
-    selective = layers * (layer.saved_bytes - layer.score_bytes)
-    return np.select(
-        [layout.recompute == 2, layout.recompute == 1],
-        [full, selective],
-        layers * layer.saved_bytes,
-    )
-
-
-def working_set(layer: Layer, layout: Layout) -> Number:
-    """Bytes of what is computed again and used at once. [byte]"""
-    return np.select(
-        [layout.recompute == 2, layout.recompute == 1],
-        [layer.saved_bytes, layer.score_bytes],
-        np.zeros(len(layout)),
-    )
+    kind = footprint(software.footprint)
+    held = memory.allocated_bytes / (1.0 - kind.fragmentation)
+    of = {
+        "allocated": memory.allocated_bytes, "reserved": held,
+        "device": held + memory.context_bytes,
+    }  # fmt: skip
+    return of[counter]
 
 
 def training_memory(
-    arch: Architecture, parts: Pieces, layout: Layout, software: Software
+    arch: Architecture, job: TrainingJob, layout: Layout, software: Software
 ) -> Memory:
-    """The fuller of the first stage (most microbatches in flight) and the last (logits)."""
-    alone = parts.alone
-    logits = parts.tokens * arch.vocab_size / layout.tp * LOGIT_BYTES + parts.head.saved_bytes
-    first_ends = parts.embedding.parameters + alone * parts.head.parameters
-    kept = in_flight(layout, parts.microbatches)
-    kept_last = in_flight_last(layout, parts.microbatches)
-    first = _stage(arch, parts, layout, software, parts.fullest, first_ends, kept, alone * logits)
-    last = _stage(
-        arch, parts, layout, software, parts.last, parts.head.parameters, kept_last, logits
-    )
-    last_is_fuller = (last.total_bytes > first.total_bytes) & ~alone
+    """Memory of the fullest stage of each layout, among `FULLEST`."""
+    each = stage_memory(arch, job, layout, software, FULLEST)
+    shape = (len(FULLEST), len(layout))
+    fullest = np.argmax(each.total_bytes, axis=0)[None]
     return Memory(
         *(
-            np.where(last_is_fuller, getattr(last, f.name), getattr(first, f.name))
+            np.take_along_axis(np.broadcast_to(getattr(each, f.name), shape), fullest, 0)[0]
             for f in fields(Memory)
         )
     )
 
 
-def _stage(
-    arch: Architecture,
-    parts: Pieces,
-    layout: Layout,
-    software: Software,
-    layers: Number,
-    end_parameters: Number,
-    microbatches_kept: Number,
-    logits_bytes: Number,
+def stage_memory(
+    arch: Architecture, job: TrainingJob, layout: Layout, software: Software, stages: Sequence[int]
 ) -> Memory:
-    layer, grad = parts.layer, software.gradient_bytes
-    own = parts.copies * (layers * layer.parameters + end_parameters)
-    dense = model_state(own, parts.replicas, layer.parameters, layout.zero, grad)
-    own = parts.copies * layers * layer.routed_parameters
-    routed = model_state(own, parts.expert_replicas, layer.routed_parameters, layout.zero, grad)
-    input_bytes = parts.tokens * arch.hidden_size * ACTIVATION_BYTES * sequence_share(layout)
-    kept = activations(layer, layout, layers, input_bytes) * microbatches_kept
+    """Memory of the chips of pipeline stages, shape (stages, layouts).
+
+    stages: from 0 on, or -1 for the last, as in a list.
+    """
+    kind = footprint(software.footprint)
+    blocks, embedding, head = kept_by_block(arch, job, layout, software)
+    stage = stage_index(layout, stages)
+    both = copies(layout) > 1
+    counts, first, last = stage_parts(arch, layout, stages)
+    twin = stage_parts(arch, layout, [-1 - s for s in stages])
+    held = [n + both * other for n, other in zip(counts, twin[0], strict=True)]
+    kept = [n / copies(layout) for n in held]
+    first, last = first | (both & twin[1]), last | (both & twin[2])
+    tokens = layout.microbatch * job.seq_len / layout.cp
+    microbatches = np.ceil(job.global_batch_sequences / (layout.dp * layout.microbatch))
+    states = _states(arch, job, layout, kind, (blocks, embedding, head), (held, first, last))
+    boundary = tokens * arch.hidden_size * HALF_BYTES * sequence_share(layout)
+    flying = in_flight(layout, microbatches, stage)
+    logits = tokens * arch.vocab_size / layout.tp * kind.logit_bytes
+    gathered = kind.gathered_inputs * (layout.tp > 1) * (layout.sequence_parallel > 0)
+    shapes = _largest([b.shapes for b in blocks], held) + last * head.shapes
     return Memory(
-        weights_bytes=dense[0] + routed[0],
-        gradients_bytes=dense[1] + routed[1],
-        optimizer_bytes=dense[2] + routed[2],
-        activations_bytes=kept + working_set(layer, layout),
-        logits_bytes=logits_bytes,
-        workspace_bytes=np.full(len(layout), WORKSPACE_BYTES),
+        weights_bytes=states[0],
+        gradients_bytes=states[1],
+        optimizer_bytes=states[2],
+        activations_bytes=activations(blocks, kept, layout, boundary) * flying
+        + kind.boundaries * boundary * flying * (layout.pp > 1)
+        + working_set(blocks, held, layout),
+        logits_bytes=last * (logits + head.whole_bytes),
+        workspace_bytes=kind.returned_gradient_bytes * shapes
+        + gathered * tokens * arch.hidden_size * HALF_BYTES
+        + kind.buckets_bytes,
+        context_bytes=np.full(np.shape(flying), kind.context_bytes),
     )
+
+
+def stage_parts(
+    arch: Architecture, layout: Layout, stages: Sequence[int]
+) -> tuple[list[Number], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Layers of each block on pipeline stages, and whether they have embedding and head."""
+    index = stage_index(layout, stages)
+    return layers_of_stage(arch, layout, stages), index == 0, index == layout.pp - 1
+
+
+def _states(
+    arch: Architecture,
+    job: TrainingJob,
+    layout: Layout,
+    kind: Footprint,
+    kept: tuple[list[Kept], Kept, Kept],
+    there: tuple[list[Number], Number, Number],
+) -> tuple[Number, Number, Number]:
+    """(weights, gradients, optimizer) of the dense part and of routed experts together."""
+    (blocks, embedding, head), (counts, first, last) = kept, there
+    narrow = DTYPE_BYTES[job.dtype] < HALF_BYTES
+    tied = np.where(layout.pp > 1, tied_parameters(arch, layout), 0.0)
+    trains_tied = np.where(head.trained + embedding.trained > 0, tied, 0.0)
+    ends = first * embedding.parameters + last * (head.parameters + tied)
+    dense = Holding(
+        parameters=_sum([b.parameters for b in blocks], counts) + ends,
+        trained=_sum([b.trained for b in blocks], counts)
+        + first * embedding.trained
+        + last * (head.trained + trains_tied),
+        of_layer=_largest([b.parameters for b in blocks], counts),
+        of_ends=ends,
+        replicas=copies(layout) * layout.dp * layout.cp,
+    )
+    states = model_state(dense, layout, kind, job.dtype, narrow)
+    if arch.num_experts < 2:
+        return states
+    experts = Holding(
+        parameters=_sum([b.routed_parameters for b in blocks], counts),
+        trained=_sum([b.trained_routed for b in blocks], counts),
+        of_layer=_largest([b.routed_parameters for b in blocks], counts),
+        of_ends=0.0,
+        replicas=copies(layout) * expert_replicas(arch, layout),
+    )
+    routed = model_state(experts, layout, kind, job.dtype, narrow)
+    return states[0] + routed[0], states[1] + routed[1], states[2] + routed[2]
+
+
+def model_state(
+    held: Holding, layout: Layout, kind: Footprint, dtype: str, narrow: bool
+) -> tuple[Number, Number, Number]:
+    """(weights, gradients, optimizer) bytes of a chip. [byte]
+
+    With ZeRO 3 layers are gathered one ahead; with a pipeline some code bases keep the whole stage,
+    and its gradients, until the last microbatch.
+    """
+    n, trained, shards = held.parameters, held.trained, held.replicas
+    weight = kind.narrow_weight_bytes if narrow else kind.weight_bytes
+    summed = 0.0 if dtype == "fp16" else kind.summed_bytes
+    gradient = kind.gradient_bytes + summed
+    whole_stage = kind.pipeline_keeps_whole & (layout.pp > 1)
+    gathered = held.of_layer * kind.gathered_layers + held.of_ends * kind.gathered_ends
+    gathered = np.where(whole_stage, n, gathered)
+    unscattered = held.of_layer * kind.gathered_gradient_bytes * (np.asarray(trained) > 0)
+    whole_gradients = np.where(whole_stage & (layout.zero >= 3), trained * gradient, 0.0)
+    weights = np.where(
+        layout.zero >= 3, n * kind.share_bytes / shards + gathered * weight, n * weight
+    )
+    gradients = np.where(
+        layout.zero >= 2,
+        trained * gradient / shards + unscattered + whole_gradients,
+        trained * gradient,
+    )
+    own = trained / np.where(layout.zero >= 1, shards, 1.0)
+    gradients = gradients + np.where(layout.zero >= 1, own * kind.gradient_share_bytes, 0.0)
+    optimizer = np.where(layout.zero >= 3, kind.share_optimizer_bytes, kind.optimizer_bytes)
+    return weights, gradients, own * optimizer
+
+
+def activations(
+    blocks: list[Kept], counts: list[Number], layout: Layout, boundary_bytes: Number
+) -> Number:
+    """Bytes kept for one microbatch by the layers of a stage. [byte]
+
+    Full recomputation keeps the input of each layer.
+    """
+    return np.select(
+        [layout.recompute == 2, layout.recompute == 1],
+        [sum(counts) * boundary_bytes, _sum([b.selective_bytes for b in blocks], counts)],
+        _sum([b.whole_bytes for b in blocks], counts),
+    )
+
+
+def working_set(blocks: list[Kept], counts: list[Number], layout: Layout) -> Number:
+    """Bytes of what is computed again and used at once: one layer's. [byte]"""
+    again = [np.maximum(b.whole_bytes - b.selective_bytes, 0.0) for b in blocks]
+    return np.select(
+        [layout.recompute == 2, layout.recompute == 1],
+        [_largest([b.whole_bytes for b in blocks], counts), _largest(again, counts)],
+        0.0,
+    )
+
+
+def _sum(of_blocks: list[Number], counts: list[Number]) -> Number:
+    return sum(n * x for n, x in zip(counts, of_blocks, strict=True))
+
+
+def _largest(of_blocks: list[Number], counts: list[Number]) -> Number:
+    """The largest among the layers that a stage has."""
+    present = [np.where(n > 0, x, 0.0) for n, x in zip(counts, of_blocks, strict=True)]
+    return np.max(np.stack(np.broadcast_arrays(*present)), axis=0)
+
+
+def tied_parameters(arch: Architecture, layout: Layout) -> Number:
+    """Of matrices of the head that are the embedding's: the last stage has a copy."""
+    tied = [op for op in arch.head if isinstance(op, Linear) and op.tied]
+    zero = np.zeros(len(layout))
+    own = (structs.replace(op, tied=False) for op in tied)
+    return sum((parameters_per_chip(op, layout) for op in own), zero)

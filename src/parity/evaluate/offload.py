@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.catalogue.machine import Machine, Number
-from parity.evaluate.memory import OPTIMIZER_BYTES, Memory
+from parity.evaluate.kept import layers_of_stage
+from parity.evaluate.memory import OPTIMIZER_BYTES, Memory, stage_memory
 from parity.evaluate.schedule import in_flight
 from parity.evaluate.stages import Pieces
 from parity.layout.layout import OFFLOADS, Layout
+from parity.timing.software import Software
+from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
 
 #: Layers that stay on the chip of what is offloaded: one at work, one on its way.
 LAYERS_AT_HAND = 2.0
@@ -28,10 +32,10 @@ def offloads(layout: Layout, what: str) -> NDArray[np.bool_]:
     return np.isin(layout.offload, [OFFLOADS.index(what), OFFLOADS.index("both")])
 
 
-def on_the_chip(memory: Memory, layout: Layout, parts: Pieces) -> Memory:
-    """What is left on the chip."""
-    at_hand = np.minimum(LAYERS_AT_HAND / parts.fullest, 1.0)
-    kept = in_flight(layout, parts.microbatches)
+def on_the_chip(memory: Memory, layout: Layout, layers: Number, microbatches: Number) -> Memory:
+    """What is left on a chip that has `layers` layers."""
+    at_hand = np.minimum(LAYERS_AT_HAND / layers, 1.0)
+    kept = in_flight(layout, microbatches)
     states = np.where(offloads(layout, "optimizer"), at_hand, 1.0)
     saved = np.where(offloads(layout, "activations"), at_hand / kept, 1.0)
     return replace(
@@ -39,6 +43,18 @@ def on_the_chip(memory: Memory, layout: Layout, parts: Pieces) -> Memory:
         optimizer_bytes=memory.optimizer_bytes * states,
         activations_bytes=memory.activations_bytes * saved,
     )
+
+
+def bytes_of_stages(
+    arch: Architecture, job: TrainingJob, layout: Layout, software: Software
+) -> tuple[float, ...]:
+    """Memory of a chip of each pipeline stage of one layout, first to last. [byte]"""
+    every = range(int(layout.pp[0]))
+    whole = stage_memory(arch, job, layout, software, every)
+    layers = np.maximum(sum(layers_of_stage(arch, layout, every)), 1.0)
+    microbatches = np.ceil(job.global_batch_sequences / (layout.dp * layout.microbatch))
+    left = on_the_chip(whole, layout, layers, microbatches).total_bytes
+    return tuple(float(x) for x in np.broadcast_to(left, layers.shape)[:, 0])
 
 
 def optimizer_seconds(

@@ -29,25 +29,17 @@ def runs(layout: Layout, schedule: str) -> NDArray[np.bool_]:
     return np.asarray(layout.schedule == SCHEDULES.index(schedule))
 
 
-def in_flight(layout: Layout, microbatches: Number) -> Number:
-    """Microbatches whose activations the first stage keeps at the fullest moment. [1]
+def in_flight(layout: Layout, microbatches: Number, stage: Number = 0) -> Number:
+    """Microbatches whose activations stage `stage` keeps at the fullest moment. [1]
 
-    One for each stage behind it; interleaving keeps (p - 1)/(p·v) of all more. [2]
+    One for each stage behind it and its own; interleaved p + (p - 1 - 2·stage)/v [2; Megatron-LM,
+    warm-up of the interleaved schedule]. ZB-H1 lets every stage keep as many as the first one [3];
+    under DualPipe a chip has a stage from either end [4].
     """
-    extra = np.where(
-        layout.interleave > 1, 1 + (layout.pp - 1) / (layout.pp * layout.interleave), 1
-    )
-    one_more = runs(layout, "dualpipe").astype(float)
-    return np.minimum(microbatches, layout.pp * extra + one_more)
-
-
-def in_flight_last(layout: Layout, microbatches: Number) -> Number:
-    """The same of the last stage: one, but where gradients of weights wait, or both ends meet. [1]
-
-    ZB-H1 lets every stage keep as many as the first one [3]; under DualPipe the chip of the last
-    stage is that of the first one [4].
-    """
-    return np.where(layout.schedule > 0, in_flight(layout, microbatches), 1.0)
+    interleaved = layout.pp + (layout.pp - 1 - 2 * stage) / layout.interleave
+    kept = np.where(layout.interleave > 1, interleaved, layout.pp - stage)
+    waiting = layout.pp + runs(layout, "dualpipe").astype(float)
+    return np.minimum(microbatches, np.where(layout.schedule > 0, waiting, kept))
 
 
 def copies(layout: Layout) -> Number:

@@ -81,12 +81,12 @@ def training_step(
     software = drawn(software, draw)
     rate = rates(machine, job.dtype, draw, software)
     parts = pieces(arch, job, layout, machine, rate, software)
-    whole = training_memory(arch, parts, layout, software)
+    whole = training_memory(arch, job, layout, software)
     breakdown = step_parts(arch, parts, layout, machine, rate, software, whole)
     worked = ("compute_s", "memory_s", "recompute_s", "optimizer_s")
     busy = sum(getattr(breakdown, name) for name in worked)
     total = breakdown.total_s
-    memory = on_the_chip(whole, layout, parts)
+    memory = on_the_chip(whole, layout, parts.fullest, parts.microbatches)
     return Step(total, breakdown, memory, parts.microbatches, busy / total)
 
 

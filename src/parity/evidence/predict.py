@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from parity.catalogue import load
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.errors import ParityError
+from parity.evaluate.memory import counted_bytes
 from parity.evaluate.training import Step, training_step
 from parity.evidence.layouts import NoLayout, Placed, place
 from parity.evidence.physics import objection
 from parity.evidence.resolve import Case, Refused, Target, resolve
 from parity.evidence.schema import Prediction, Row
+from parity.evidence.sources import by_id
 from parity.layout.layout import concatenate, describe
 from parity.timing.draw import Sampler
 from parity.timing.software import software
@@ -90,7 +92,7 @@ def steps(placed: Sequence[Placed], draw: Draw = central) -> Iterator[tuple[list
     for i, one in enumerate(placed):
         case = one.case
         job = (case.job.seq_len, case.job.global_batch_tokens, case.job.dtype)
-        groups[id(case.arch), case.target, job, case.software].append(i)
+        groups[id(case.arch), case.target, job, case.software, case.row.set].append(i)
     machines: dict[Target, Machine] = {}
     for which in groups.values():
         case = placed[which[0]].case
@@ -139,22 +141,27 @@ def around(draw: Draw, sampler: Draw) -> Draw:
 
 
 def _predicted(placed: Sequence[Placed], draw: Draw) -> Iterator[Prediction]:
-    times, needs = [], []
+    times, needs, shown = [], [], []
     for which, step in steps(placed, around(draw, Sampler(SAMPLES))):
+        case = placed[which[0]].case
+        counter, era = by_id(case.row.set).memory, software(case.software)
         times.append((which, step.time_s))
         needs.append((which, step.memory.total_bytes))
-    seconds, memory = _spread(times, len(placed)), _spread(needs, len(placed))
+        shown.append((which, counted_bytes(step.memory, era, counter)))
+    seconds, memory, peaks = (_spread(each, len(placed)) for each in (times, needs, shown))
     rest = seconds[1:] if len(seconds) > 1 else seconds
     ends = np.quantile(rest, [LOW, HIGH], axis=0)
     for i, one in enumerate(placed):
         value = one.case.scale.value
         low, high = sorted((value(float(ends[0, i])), value(float(ends[1, i]))))
-        yield _prediction(one, float(seconds[0, i]), (low, high), float(memory[0, i]))
+        held = (float(memory[0, i]), float(peaks[0, i]))
+        yield _prediction(one, float(seconds[0, i]), (low, high), held)
 
 
 def _prediction(
-    one: Placed, step_s: float, ends: tuple[float, float], memory_bytes: float
+    one: Placed, step_s: float, ends: tuple[float, float], held: tuple[float, float]
 ) -> Prediction:
+    """held: bytes that must fit, and those that the counter of the row's source shows."""
     case, row = one.case, one.case.row
     return Prediction(
         id=row.id,
@@ -176,9 +183,9 @@ def _prediction(
         kind=case.kind,
         layout=one.origin,
         plan=describe(one.layout),
-        memory_gib=memory_bytes / GIB,
+        memory_gib=held[1] / GIB,
         measured_memory_gib=row.peak_memory_gib or None,
-        fits=memory_bytes <= _capacity(case),
+        fits=held[0] <= _capacity(case),
     )
 
 

@@ -64,6 +64,37 @@ def summary(predictions: Iterable[Prediction]) -> Summary:
     )
 
 
+class MemorySummary(Record, frozen=True, kw_only=True):
+    """Errors of peak memory over the rows whose source states it: predicted over stated, less 1."""
+
+    rows: int
+    median_abs_error: float
+    bias: float
+    close: float  # share of them within `CLOSE`
+
+
+#: A peak of memory this near is exact, as far as frameworks keep the same from run to run.
+CLOSE = 0.05
+
+
+def memory_by_set(predictions: Iterable[Prediction]) -> dict[str, MemorySummary]:
+    """Errors of peak memory by source, in alphabetical order."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    for one in predictions:
+        if one.measured_memory_gib and one.memory_gib:
+            errors[one.set].append(one.memory_gib / one.measured_memory_gib - 1.0)
+    return {name: _memory_summary(np.array(errors[name])) for name in sorted(errors)}
+
+
+def _memory_summary(errors: np.ndarray) -> MemorySummary:
+    return MemorySummary(
+        rows=len(errors),
+        median_abs_error=float(np.median(np.abs(errors))),
+        bias=float(np.mean(errors)),
+        close=float(np.mean(np.abs(errors) <= CLOSE)),
+    )
+
+
 def size_of(prediction: Prediction) -> str:
     """The size class of a row's model."""
     if not prediction.size:

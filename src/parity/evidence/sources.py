@@ -10,6 +10,7 @@ from importlib.resources import files
 import msgspec
 import numpy as np
 
+from parity.evaluate.memory import Counter
 from parity.evidence.schema import Convention, Row
 from parity.layout.layout import SCHEDULES
 from parity.record import Record
@@ -33,6 +34,7 @@ class Set(Record, frozen=True, kw_only=True):
     recompute: dict[str, str] = msgspec.field(default_factory=dict)
     seq_len: int = 0
     schedule: str = SCHEDULES[0]  # of its pipelines
+    memory: Counter = "device"  # what its peaks of memory count
     silent: tuple[str, ...] = ()  # columns it leaves out: blank there does not mean 1
     note: str = ""
 

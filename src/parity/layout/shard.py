@@ -13,7 +13,7 @@ import numpy as np
 
 from parity.catalogue.machine import Number
 from parity.layout.layout import Layout
-from parity.workload.activation import saved_bytes
+from parity.workload.activation import HALF_BYTES, saved_bytes
 from parity.workload.dtype import DTYPE_BYTES
 from parity.workload.flop import pairs
 from parity.workload.operator import Attention, Elementwise, Linear, Lookup, Operator, Recurrence
@@ -166,13 +166,31 @@ def head_ways(op: Attention, layout: Layout, heads: int) -> Number:
     )
 
 
-def saved_bytes_per_chip(op: Operator, layout: Layout, tokens: Number) -> Number:
+def saved_bytes_per_chip(
+    op: Operator, layout: Layout, tokens: Number, input_bytes: float = HALF_BYTES
+) -> Number:
     """Bytes one chip keeps for the backward pass of a microbatch. [byte]
 
     What a layer keeps is divided as its operators are, and what they take whole along the
     sequence [Korthikanti et al. 2022, arXiv 2205.05198, eq. 2 and 4].
     """
-    return saved_bytes(op) * tokens * kept_share(op, layout)
+    return saved_bytes(op, input_bytes) * tokens * kept_share(op, layout)
+
+
+def output_share(op: Operator, layout: Layout) -> Number:
+    """Part of an operator's output for all tokens of a group that one chip holds. [1]
+
+    Sums over the group are scattered along the sequence.
+    """
+    match op:
+        case Linear(experts=e) if e > 1:
+            return 1.0 / layout.tp
+        case Linear(split="column" | "heads" | "vocab"):
+            return 1.0 / ways(op, layout)
+        case Attention():
+            return 1.0 / head_ways(op, layout, op.query_heads)
+        case _:
+            return sequence_share(layout)
 
 
 def kept_share(op: Operator, layout: Layout) -> Number:

@@ -11,7 +11,7 @@ from parity.errors import UsageError
 from parity.evidence import validate as validation
 from parity.evidence.read import read_file
 from parity.evidence.schema import Prediction
-from parity.evidence.score import Summary, reasons, worst
+from parity.evidence.score import CLOSE, Summary, memory_by_set, reasons, worst
 from parity.evidence.sources import by_id
 from parity.evidence.validate import Validation
 from parity.outputs.document import Document, Part, Table
@@ -54,7 +54,7 @@ def accuracy_answer(found: Validation, tolerance: float | None = None) -> Answer
     """The errors as an answer; exit 6 where the median error is above `tolerance`."""
     overall = found.summary
     parts: list[Part] = [group_table(found, by) for by in TITLES]
-    parts += [worst_table(found.rows, WORST), reason_table(found.rows)]
+    parts += [memory_table(found.rows), worst_table(found.rows, WORST), reason_table(found.rows)]
     over = (
         tolerance is not None
         and overall.median_abs_error is not None
@@ -70,6 +70,7 @@ def accuracy_answer(found: Validation, tolerance: float | None = None) -> Answer
         "left_out": found.left_out or None,
         "summary": overall,
         "groups": found.groups,
+        "memory": memory_by_set(found.rows),
         "rows": [_row(one) for one in found.rows],
     }
     return Answer(
@@ -130,6 +131,25 @@ def group_table(found: Validation, by: str) -> Table:
         columns=(by, *ERROR_COLUMNS),
         rows=tuple((name, *error_cells(one)) for name, one in groups.items()),
         align="l" + "r" * len(ERROR_COLUMNS),
+    )
+
+
+def memory_table(rows: Sequence[Prediction]) -> Table:
+    """The errors of peak memory, by source."""
+    return Table(
+        title="Error of the peak memory, where the source states it",
+        columns=("set", "rows", "median", "bias", f"within {100 * CLOSE:.0f} %"),
+        rows=tuple(
+            (
+                name,
+                str(one.rows),
+                percent(one.median_abs_error),
+                percent(one.bias, signed=True),
+                percent(one.close),
+            )
+            for name, one in memory_by_set(rows).items()
+        ),
+        align="lrrrr",
     )
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import numpy as np
-
 from parity.catalogue import load
 from parity.evidence import read
 from parity.evidence.physics import kernel_objection
-from parity.evidence.schema import Prediction
 from parity.evidence.sources import by_id
 from parity.evidence.validate import Validation
 from parity.outputs.accuracy import (
     TITLES,
     group_table,
-    percent,
+    memory_table,
     reason_table,
     sentence,
     worst_table,
@@ -69,7 +64,9 @@ def page(validation: Validation, left_out: Validation | None = None) -> str:
         "## Not predicted\n",
         _markdown(reason_table(validation.rows)),
         "## Memory\n",
-        _memory(validation.rows),
+        "Peak memory, where a source states it, as it counts: handed out by PyTorch (SimuMax), "
+        "held by PyTorch (torchtitan), or taken on the device (BigScience, in whole GB).\n",
+        _markdown(memory_table(validation.rows)),
         "## Kernels\n",
         _kernels(),
     ]
@@ -113,28 +110,6 @@ def _markdown(table: Table) -> str:
     rule = ["---:" if side == "r" else "---" for side in table.align.ljust(len(table.columns), "l")]
     lines = [table.columns, tuple(rule), *(tuple(map(cell, row)) for row in table.rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def _memory(rows: Iterable[Prediction]) -> str:
-    """Measured peak memory against what the memory model gives, by source."""
-    pairs: dict[str, list[float]] = {}
-    for one in rows:
-        if one.measured_memory_gib and one.memory_gib:
-            pairs.setdefault(one.set, []).append(one.memory_gib / one.measured_memory_gib - 1.0)
-    cells = tuple(
-        (
-            name,
-            str(len(errors)),
-            percent(float(np.median(np.abs(errors)))),
-            percent(float(np.mean(errors)), signed=True),
-        )
-        for name, errors in sorted(pairs.items())
-    )
-    table = Table(columns=("set", "rows", "median", "bias"), rows=cells, align="lrrr")
-    return (
-        "Peak memory, where a source states it: the allocator's peak for torchtitan and SimuMax, "
-        "all that the driver shows for BigScience, in whole GB.\n\n" + _markdown(table)
-    )
 
 
 def _kernels() -> str:

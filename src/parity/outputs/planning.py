@@ -104,6 +104,7 @@ def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, 
             "total_bytes": first(plan.step.memory.total_bytes),
             "capacity_bytes": float(np.mean(plan.machine.memory_bytes)),
         },
+        "memory_of_stages_bytes": list(plan.stages_bytes),
         "breakdown_s": {
             f.name.removesuffix("_s"): first(getattr(plan.step.breakdown, f.name))
             for f in fields(Breakdown)

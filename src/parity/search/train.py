@@ -12,6 +12,7 @@ from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.goodput import Stretch, steps_alone
 from parity.evaluate.kernels import rates
+from parity.evaluate.offload import bytes_of_stages
 from parity.evaluate.training import Breakdown, Step, training_step
 from parity.layout.layout import Layout, concatenate
 from parity.record import Finding
@@ -53,6 +54,7 @@ class TrainingPlan:
     chips: int
     low_s: float
     high_s: float
+    stages_bytes: tuple[float, ...]  # memory of a chip of each pipeline stage
 
     @property
     def time_s(self) -> float:
@@ -108,7 +110,8 @@ def plan(
     """The plan of one layout row, with the range of its step time."""
     step = training_step(arch, job, layout, target, software)
     low, high = step_range(arch, job, target, software, layout)
-    return TrainingPlan(target, layout, job, step, int(layout.chips[0]), low, high)
+    stages = bytes_of_stages(arch, job, layout, software)
+    return TrainingPlan(target, layout, job, step, int(layout.chips[0]), low, high, stages)
 
 
 def sampled_times(

@@ -24,6 +24,7 @@ class Software(Record, frozen=True):
     name: str
     owners: dict[str, str]  # the generation that states each figure: this one, or one it is like
     title: str
+    footprint: str  # of the code base, in memory
     kernel_share: float  # of the best kernels' rates that its kernels reach
     fused_attention: bool
     flash: int  # version of FlashAttention, or what equals it, that its fused attention is

@@ -8,6 +8,23 @@ from __future__ import annotations
 
 from parity.workload.operator import Attention, Elementwise, Linear, Operator, Recurrence
 
+HALF_BYTES = 2.0
+#: Module of Megatron-Core's `--recompute-modules` -> the operators whose kept tensors it drops and
+#: makes again: inputs of products, or what attention and activations take.
+MADE_AGAIN: dict[str, frozenset[str]] = {
+    "core_attn": frozenset(),  # the score matrix, which is no operator's input
+    "mla_up_proj": frozenset({"attention"}),
+    "moe_act": frozenset({"experts_down_proj", "shared_down_proj"}),
+    "layernorm": frozenset({"q_proj", "q_a_proj", "in_proj", "gate_up_proj", "up_proj", "router"}),
+    "mlp": frozenset({"activation", "down_proj"}),
+    "moe": frozenset(
+        {
+            "dispatch", "experts_gate_up_proj", "experts_up_proj", "experts_activation",
+            "experts_down_proj", "shared_activation", "shared_down_proj", "latent_up_proj",
+        }
+    ),
+}  # fmt: skip
+
 
 def saved_elements(operator: Operator) -> int:
     """Elements kept per token: inputs of products, norms and activations; queries, keys, values."""
@@ -22,7 +39,44 @@ def saved_elements(operator: Operator) -> int:
     return operator.saved_elements if isinstance(operator, Recurrence) else 0
 
 
-def saved_bytes(operator: Operator, element_bytes: float = 2.0) -> float:
-    """Bytes kept per token: elements of `element_bytes` each, and masks of one byte."""
+def saved_bytes(operator: Operator, input_bytes: float = HALF_BYTES) -> float:
+    """Bytes kept per token: elements of 16 bits, inputs of products of `input_bytes`, masks of one.
+
+    The projection to the vocabulary stays at 16 bits. Attention keeps its output where the product
+    after it keeps a narrower copy [NVIDIA Transformer Engine].
+    """
+    kept = saved_elements(operator)
+    if isinstance(operator, Linear):
+        return kept * (HALF_BYTES if operator.split == "vocab" else input_bytes)
+    if isinstance(operator, Attention) and input_bytes < HALF_BYTES:
+        kept += operator.query_heads * operator.v_head_dim
     masks = operator.saved_mask_elements if isinstance(operator, Elementwise) else 0
-    return saved_elements(operator) * element_bytes + masks
+    return kept * HALF_BYTES + masks
+
+
+def is_made_again(operator: Operator, modules: tuple[str, ...]) -> bool:
+    """Whether recomputing `modules` drops what the operator keeps.
+
+    Latent attention alone makes its queries, keys and values from something smaller.
+    """
+    if isinstance(operator, Attention) and not operator.decode_qk_dim:
+        return False
+    return any(operator.name in MADE_AGAIN.get(module, ()) for module in modules)
+
+
+def every_other_product(operators: tuple[Operator, ...]) -> dict[Operator, int]:
+    """Elements kept per token of each operator's output where every second product is made again.
+
+    torchtitan keeps the outputs of attention and of the first, third, ... product of a layer, with
+    the layer's input (parallelize_llama.py, `_save_list`).
+    """
+    kept: dict[Operator, int] = {}
+    products = 0
+    for op in operators:
+        if isinstance(op, Linear):
+            odd = sum((products + i) % 2 == 0 for i in range(op.matrices))
+            products += op.matrices
+            kept[op] = op.outputs * op.active * odd // op.matrices
+        elif isinstance(op, Attention):
+            kept[op] = op.query_heads * op.v_head_dim
+    return kept

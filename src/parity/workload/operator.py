@@ -40,6 +40,7 @@ class Linear(Record, frozen=True, tag="linear"):
     experts: int = 1
     active: int = 1
     groups: int = 1
+    matrices: int = 1  # products it stands for where a framework does not fuse them
     reach: float = 1.0  # share of the experts among which a token's are chosen (group-limited)
     tied: bool = False  # the matrix is another operator's: no parameters of its own
     saves_input: bool = True  # its input is kept for the backward pass, and nobody else keeps it

@@ -79,6 +79,7 @@ def grouped(hidden: int, heads: Heads, kind: Grouped = Grouped()) -> Operators: 
                 bias=kind.bias,
                 split="column",
                 shards=heads.key_value,
+                matrices=1 if kind.keys_are_values else 2,
                 saves_input=False,
             )
         )
