@@ -9,7 +9,14 @@ import numpy as np
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.layout.shard import AttentionWork, Gemm, Scan, Stream, Work
 from parity.timing.efficiency import efficiency, flash_share
-from parity.timing.roofline import Cost, gemm_shape_efficiency, roofline
+from parity.timing.roofline import (
+    AttentionShape,
+    Cost,
+    Tiling,
+    attention_shape_efficiency,
+    gemm_shape_efficiency,
+    roofline,
+)
 from parity.timing.software import Software
 from parity.workload.dtype import DTYPE_BYTES
 
@@ -24,8 +31,13 @@ class Rates:
     dtype: str
     element_bytes: float  # of a matrix operand
     gemm_flop_per_s: Number
+    gemm_bytes_per_s: Number
+    gemm_launch_s: Number
+    tiling: Tiling
     attention_forward_flop_per_s: Number
     attention_backward_flop_per_s: Number
+    attention_launch_s: Number
+    attention_shape: AttentionShape
     scan_flop_per_s: Number
     bytes_per_s: Number
     launch_s: Number
@@ -53,8 +65,13 @@ def rates(
         dtype=dtype,
         element_bytes=DTYPE_BYTES[dtype],
         gemm_flop_per_s=peak * eff.gemm * eff.sustained,
+        gemm_bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.gemm_memory,
+        gemm_launch_s=eff.gemm_launch_s,
+        tiling=eff.tiling,
         attention_forward_flop_per_s=held * attention.attention_forward,
         attention_backward_flop_per_s=held * attention.attention_backward,
+        attention_launch_s=attention.attention_launch_s,
+        attention_shape=attention.attention_shape,
         scan_flop_per_s=machine.peak_flop_per_s[half] * attention.scan,
         bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,
         launch_s=eff.launch_s,
@@ -78,9 +95,11 @@ def gemm_cost(work: Gemm, rate: Rates) -> Cost:
 
 def product_cost(work: Gemm, rate: Rates) -> Cost:
     """Time of a (batched) matrix product of inputs that are in its dtype already."""
-    shape = gemm_shape_efficiency(work.m, work.n, work.k, rate.units, work.batch)
-    moved = work.elements() * rate.element_bytes
-    return roofline(work.flop, moved, rate.gemm_flop_per_s * shape, rate.bytes_per_s, rate.launch_s)
+    shape = gemm_shape_efficiency(work.m, work.n, work.k, rate.units, rate.tiling, work.batch)
+    speed = rate.gemm_flop_per_s * shape
+    moved = work.batch * (work.m * work.k + work.k * work.n) * rate.element_bytes
+    moved = moved + work.batch * work.m * work.n * ACTIVATION_BYTES
+    return roofline(work.flop, moved, speed, rate.gemm_bytes_per_s, rate.gemm_launch_s)
 
 
 def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
@@ -89,9 +108,8 @@ def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
         case Gemm():
             return gemm_cost(work, rate)
         case AttentionWork() if software.fused_attention:
-            moved = work.elements * ACTIVATION_BYTES
             speed = rate.attention_forward_flop_per_s
-            return roofline(work.flop, moved, speed, rate.bytes_per_s, rate.launch_s)
+            return fused_attention(work, 1.0, 1.0, speed, rate)
         case AttentionWork():
             return unfused_attention(work, 1.0, software.score_bytes_forward, rate)
         case Scan():
@@ -114,15 +132,28 @@ def input_cost(work: Work, rate: Rates, software: Software) -> Cost:
         case Gemm(m=m, n=n, k=k, batch=batch):
             return gemm_cost(Gemm(m=m, n=k, k=n, batch=batch), rate)
         case AttentionWork() if software.fused_attention:
-            moved = 2 * work.elements * ACTIVATION_BYTES
             speed = rate.attention_backward_flop_per_s
-            return roofline(2.5 * work.flop, moved, speed, rate.bytes_per_s, rate.launch_s)
+            return fused_attention(work, 2.5, 2.0, speed, rate)
         case AttentionWork():
             return unfused_attention(work, 2.0, software.score_bytes_backward, rate)
         case Scan():
             return _scan(work, 3.0, rate)
         case Stream():
             return _stream(work, 2.0 * software.traffic, 2.0, rate)
+
+
+def fused_attention(
+    work: AttentionWork, flop: float, traffic: float, flop_per_s: Number, rate: Rates
+) -> Cost:
+    """Attention as one kernel that never stores the scores.
+
+    flop, traffic: over those of one forward pass. flop_per_s: on long sequences.
+    """
+    width = (work.qk_dim + work.v_dim) / 2
+    share = attention_shape_efficiency(work.keys, width, rate.attention_shape)
+    moved = traffic * work.elements * ACTIVATION_BYTES
+    speed = flop_per_s * share
+    return roofline(flop * work.flop, moved, speed, rate.bytes_per_s, rate.attention_launch_s)
 
 
 def unfused_attention(
@@ -133,8 +164,8 @@ def unfused_attention(
     products: pairs of matrix products, 1 forward and 2 backward. score_bytes: moved per score.
     """
     side = np.maximum(np.sqrt(np.maximum(work.score_elements, 1.0)), 1.0)
-    scores = gemm_shape_efficiency(side, side, work.qk_dim, 0)
-    values = gemm_shape_efficiency(side, work.v_dim, side, 0)
+    scores = gemm_shape_efficiency(side, side, work.qk_dim, 0, rate.tiling)
+    values = gemm_shape_efficiency(side, work.v_dim, side, 0, rate.tiling)
     depth = work.qk_dim / scores + work.v_dim / values
     compute = products * 2.0 * work.score_elements * depth / rate.gemm_flop_per_s
     memory = work.score_elements * score_bytes / rate.bytes_per_s

@@ -33,16 +33,13 @@ class Gemm:
         """Two per multiply-add."""
         return 2.0 * self.m * self.n * self.k * self.batch
 
-    def elements(self) -> Number:
-        """Elements read and written once: both inputs and the product."""
-        return self.batch * (self.m * self.k + self.k * self.n + self.m * self.n)
-
 
 @dataclass(frozen=True)
 class AttentionWork:
     """Scores and weighted values of one chip's heads."""
 
     flop: Number  # of what the mask leaves
+    keys: Number  # that a query sees, on average
     elements: Number  # queries, keys, values and outputs, once
     score_elements: Number  # of the whole score matrix, which an unfused kernel stores
     qk_dim: int
@@ -123,6 +120,7 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
             width = op.qk_head_dim + op.v_head_dim
             return AttentionWork(
                 flop=2.0 * width * heads * tokens * keys,
+                keys=keys,
                 elements=tokens * width * (heads + kv_heads),
                 score_elements=heads * tokens * seq_len,
                 qk_dim=op.qk_head_dim,
@@ -244,6 +242,7 @@ def shard_decode(
             cached = op.cache_elements / head_ways(op, layout, op.cache_shards)
             return AttentionWork(
                 flop=2.0 * width * heads * batch * keys,
+                keys=keys,
                 elements=batch * (keys * cached * kv_bytes / 2.0 + heads * width),
                 score_elements=0.0 * batch,
                 qk_dim=op.decode_qk_dim or op.qk_head_dim,

@@ -1,4 +1,8 @@
-"""What kernels reach of the peak, as data: per chip, chip family and dtype, with ranges."""
+"""What kernels reach of the peak, as data: per chip, chip family and dtype, with ranges.
+
+Two files: `efficiency.toml` is kept by hand; `kernels.toml` is written by `tools/fit_kernels.py`,
+fitted to measured tables of kernels, and goes before it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,14 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.record import Provenance, Record
+from parity.timing.roofline import AttentionShape, Tiling
 
 
 class Coefficient(Record, frozen=True):
@@ -24,36 +30,37 @@ class Coefficient(Record, frozen=True):
     source: str
 
 
+ByKey = dict[str, Coefficient]
+
+
 class Curves(Record, frozen=True):
     """What is known of one family or chip; what is absent falls back to the next."""
 
-    gemm: dict[str, Coefficient] = msgspec.field(default_factory=dict)
+    gemm: ByKey = msgspec.field(default_factory=dict)  # by dtype
+    tiling: dict[str, Tiling] = msgspec.field(default_factory=dict)  # this and below: by width
+    gemm_memory: ByKey = msgspec.field(default_factory=dict)
+    gemm_launch_s: ByKey = msgspec.field(default_factory=dict)
+    sustained: ByKey = msgspec.field(default_factory=dict)
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
-    sustained: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by bits of an operand
+    attention_launch_s: Coefficient | None = None
+    attention_shape: AttentionShape | None = None
     scan: Coefficient | None = None
-    flash: dict[str, Coefficient] = msgspec.field(default_factory=dict)  # by FlashAttention version
+    flash: ByKey = msgspec.field(default_factory=dict)  # by FlashAttention version
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
     watts_per_tflop: float | None = None  # rating over 16-bit peak of the chip `sustained` is for
     like: str = ""
 
 
-class Prior(Record, frozen=True):
-    """What is assumed of a chip that nobody measured."""
+class Prior(Curves, frozen=True, kw_only=True):
+    """What is assumed of a chip that nobody measured: something of everything."""
 
-    gemm: Coefficient
-    attention_forward: Coefficient
-    attention_backward: Coefficient
-    sustained: dict[str, Coefficient]
-    scan: Coefficient
-    memory: Coefficient
-    launch_s: Coefficient
     power_exponent: Coefficient  # of `sustained`, over rated watts for one FLOP/s
 
 
 class Book(Record, frozen=True):
-    """The whole file."""
+    """Both files."""
 
     sources: dict[str, str]
     prior: Prior
@@ -66,8 +73,13 @@ class Efficiency:
     """Achieved rates of one machine at one dtype, and where the GEMM figure comes from."""
 
     gemm: Number
+    tiling: Tiling
+    gemm_memory: Number  # of the bandwidth, when a product is bound by it
+    gemm_launch_s: Number
     attention_forward: Number
     attention_backward: Number
+    attention_launch_s: Number
+    attention_shape: AttentionShape
     sustained: Number  # of these rates, when kernels follow one another for hours
     scan: Number  # of the 16-bit peak, by chunked recurrences
     memory: Number
@@ -77,13 +89,24 @@ class Efficiency:
 
 @cache
 def book() -> Book:
-    """The efficiency file, read once."""
-    text = files("parity.timing").joinpath("data/efficiency.toml").read_text("utf-8")
-    return msgspec.convert(tomllib.loads(text), Book)
+    """The efficiency files, read once."""
+    data = files("parity.timing").joinpath("data")
+    merged: dict[str, Any] = {}
+    for name in ("efficiency.toml", "kernels.toml"):
+        _merge(merged, tomllib.loads(data.joinpath(name).read_text("utf-8")))
+    return msgspec.convert(merged, Book)
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
 
 
 def width(dtype: str) -> str:
-    """Bits of an operand of `dtype` ("bf16", "mxfp8"), as `sustained` is keyed; at most 16."""
+    """Bits of an operand of `dtype` ("bf16", "mxfp8"), as curves are keyed; at most 16."""
     return str(min(16, int("".join(filter(str.isdigit, dtype)))))
 
 
@@ -96,34 +119,41 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         (chip, own),
         (own.like, data.chips.get(own.like, Curves())),
         (family, data.families.get(family, Curves())),
+        (family, data.prior),
     ]
 
-    keys = {"gemm": dtype, "sustained": width(dtype)}
-
-    def pick(name: str) -> tuple[str, Coefficient]:
-        for owner, curves in (*steps, (family, data.prior)):
+    def pick(name: str) -> tuple[str, Any]:
+        """The owner of a figure with its key, and the figure."""
+        for owner, curves in steps:
             found = getattr(curves, name)
-            if isinstance(found, dict):
-                found = found.get(keys[name])
-            if found is not None:
-                return owner, found
+            if not isinstance(found, dict):
+                if found is not None:
+                    return f"{owner}.{name}", found
+                continue
+            for key in (dtype, width(dtype)):
+                if key in found:
+                    return f"{owner}.{name}.{key}", found[key]
         raise AssertionError(f"the prior lacks {name}")
 
     def number(name: str) -> Number:
-        owner, c = pick(name)
-        key = f"{owner}.{name}.{keys[name]}" if name in keys else f"{owner}.{name}"
+        key, c = pick(name)
         return draw(key, c.value, c.low, c.high)
 
-    owner, gemm = pick("gemm")
+    key, gemm = pick("gemm")
     return Efficiency(
         gemm=number("gemm"),
+        tiling=pick("tiling")[1],
+        gemm_memory=number("gemm_memory"),
+        gemm_launch_s=number("gemm_launch_s"),
         attention_forward=number("attention_forward"),
         attention_backward=number("attention_backward"),
+        attention_launch_s=number("attention_launch_s"),
+        attention_shape=pick("attention_shape")[1],
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         scan=number("scan"),
         memory=number("memory"),
         launch_s=number("launch_s"),
-        basis=f"{owner} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
+        basis=f"{key.split('.gemm')[0]} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
     )
 
 
@@ -134,13 +164,13 @@ def flash_share(machine: Machine, version: int, draw: Draw = central) -> Number:
     return draw(f"{family}.flash.{version}", c.value, c.low, c.high) if c else 1.0
 
 
-def _within_power(machine: Machine, sustained: Number, owner: str, draw: Draw) -> Number:
+def _within_power(machine: Machine, sustained: Number, key: str, draw: Draw) -> Number:
     """A family's `sustained`, for the watts that this chip of the family has for each FLOP/s. [1]
 
     Long products run at the clock that the power rating allows, and power grows faster than the
     clock, so that a chip of the same cores with more watts holds more of its peak.
     """
-    reference = book().families.get(owner, Curves()).watts_per_tflop
+    reference = book().families.get(key.split(".")[0], Curves()).watts_per_tflop
     if reference is None or machine.tdp_w is None:
         return sustained
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"

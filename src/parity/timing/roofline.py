@@ -3,7 +3,8 @@
     t = launch + max( FLOP / (peak · η_c),  bytes / (bandwidth · η_m) )
 
 [Williams, Waterman, Patterson 2009, "Roofline"]; η_c falls where tiles and waves do not come out
-even [NVIDIA, "Matrix Multiplication Background User's Guide"].
+even [NVIDIA, "Matrix Multiplication Background User's Guide"], and where attention has few keys or
+narrow heads.
 """
 
 from __future__ import annotations
@@ -13,16 +14,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.catalogue.machine import Number
+from parity.record import Record
 
-#: Tile shapes a GEMM library chooses from (rows, columns) and the rate of each relative to the
-#: largest: a smaller tile reuses less of what it loads.
-TILES = ((128, 256, 1.0), (128, 128, 0.95), (64, 128, 0.85), (64, 64, 0.65), (16, 128, 0.45))
-#: Depth at which the start and the end of a tile cost as much as its work [elements of k]. Of large
-#: products on H20, depth 2,048 reaches 0.980 of what depth 4,096 does: k/(k + 80) gives 0.981
-#: [alibaba/InferSim, bench_data/gemm/h20, m = 32,768, n = 6,144].
-PROLOGUE_DEPTH = 80.0
-#: A product is not split along k into pieces shallower than this [elements of k].
-LEAST_SPLIT_DEPTH = 512.0
+#: Tile shapes a GEMM library chooses from (rows, columns), the largest first. How fast each is,
+#: relative to the largest, is measured per chip family: `Tiling.rates`.
+TILES = ((128, 256), (64, 128), (16, 128))
+#: The width of a head that `AttentionShape.half_keys` is for.
+HEAD_WIDTH = 128.0
+
+
+class Tiling(Record, frozen=True):
+    """How the GEMM library of a chip family cuts products of one width of operand, as fitted."""
+
+    rates: tuple[float, float, float]  # of TILES, relative to the first
+    prologue: float  # depth at which starting and ending a tile cost as much as its work
+    idle_share: float  # of the time that cores idle in the last wave, what is lost
+    split_depth: float  # a product is not split along k into pieces shallower than this
+    source: str = ""
+
+
+class AttentionShape(Record, frozen=True):
+    """What fused attention of a chip family loses on short sequences and narrow heads, as fitted."""
+
+    half_keys: float  # keys a query sees at which heads of 128 reach half of the rate
+    full_width: float  # width of a head below which exponentials take longer than products
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,25 +74,39 @@ def roofline(
 
 
 def gemm_shape_efficiency(
-    m: Number, n: Number, k: Number, units: int, batch: Number = 1.0
+    m: Number, n: Number, k: Number, units: int, tiling: Tiling, batch: Number = 1.0
 ) -> Number:
     """Share of the best rate that `batch` products of m × n × k reach on `units` cores. [1]
 
     A tile that sticks out of the matrix computes padding; the last wave of tiles leaves cores
-    idle, half of which splitting k fills; where there are fewer tiles than cores, k is split to
-    make more; a shallow k spends its time filling and draining. The best of `TILES` is taken.
-    `units` 0 (not published) leaves the waves out.
+    idle, part of which a higher clock of the others or a finer cut gives back; where there are
+    fewer tiles than cores, k is split to make more; a shallow k spends its time filling and
+    draining. The best of `TILES` is taken. `units` 0 (not published) leaves the waves out.
     """
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
     best: Number = 0.0
-    for rows, columns, rate in TILES:
+    for (rows, columns), rate in zip(TILES, tiling.rates, strict=True):
         tiles = np.ceil(m / rows) * np.ceil(n / columns)
         padding = tiles * rows * columns / (m * n)
         depth = k
         if units:
-            pieces = np.clip(units // (tiles * batch), 1.0, np.maximum(k / LEAST_SPLIT_DEPTH, 1.0))
+            most = np.maximum(k / tiling.split_depth, 1.0)
+            pieces = np.clip(units // (tiles * batch), 1.0, most)
             waves = tiles * batch * pieces / units
-            padding = padding * (0.5 + 0.5 * np.ceil(waves) / waves)
+            padding = padding * (1 + tiling.idle_share * (np.ceil(waves) / waves - 1))
             depth = k / pieces
-        best = np.maximum(best, rate / padding * depth / (depth + PROLOGUE_DEPTH))
+        best = np.maximum(best, rate / padding * depth / (depth + tiling.prologue))
     return best
+
+
+def attention_shape_efficiency(keys: Number, width: Number, shape: AttentionShape) -> Number:
+    """Share of the best rate of fused attention at `keys` keys a query and heads of `width`. [1]
+
+    A block of queries begins and ends its walk over the keys, and computes what the mask hides
+    of the blocks on its edge; part of that grows with the width of the head as the products do,
+    part does not. Below a width the exponentials, of which there is one per score whatever the
+    width, take longer than the products [Shah et al. 2024, FlashAttention-3, arXiv 2407.08608,
+    §3.1; Zadouri et al. 2026, FlashAttention-4].
+    """
+    half = shape.half_keys * (1 + HEAD_WIDTH / width) / 2
+    return keys / (keys + half) * np.minimum(width / shape.full_width, 1.0)
