@@ -16,7 +16,6 @@ from parity.evaluate.goodput import Stated
 from parity.evaluate.mixed import (
     STAGED_SHARE,
     gradients_between,
-    host_bandwidth,
     port_bandwidth,
 )
 from parity.evaluate.training import training_step
@@ -90,17 +89,19 @@ def halves(target: Machine, layout, layers: int, batch: int, total: int) -> Way:
 
 
 @pytest.mark.parametrize(("tp", "dp", "cp"), [(8, 2, 1), (4, 4, 1), (4, 2, 2)])
+@pytest.mark.parametrize("schedule", ["1f1b", "zero-bubble"])
 @pytest.mark.parametrize("recompute", ["none", "full"])
 def test_a_pipeline_over_two_halves_of_one_kind_takes_as_long_as_over_the_whole(
-    tp, dp, cp, recompute
+    tp, dp, cp, recompute, schedule
 ) -> None:
     arch, target = model(LARGE), two_level(memory=1e15)
-    half = single(tp=tp, pp=4, dp=dp, cp=cp, recompute=recompute)
+    half = single(tp=tp, pp=4, dp=dp, cp=cp, recompute=recompute, schedule=schedule)
     whole = half.replace(pp=2 * half.pp)
     expected = training_step(arch, job(), whole, target, software())
     step = mixed_step(arch, job(), halves(target, half, 40, 512, 80), software())
     assert step.time_s[0] == pytest.approx(expected.time_s[0], rel=1e-6)
-    assert step.bytes[0][0] == pytest.approx(expected.memory.total_bytes[0], rel=1e-6)
+    fuller = max(held[0] for held in step.bytes)
+    assert fuller == pytest.approx(expected.memory.total_bytes[0], rel=1e-3)
     mean, of_slowest = np.mean([share[0] for share in step.busy]), expected.busy_fraction[0]
     assert 0.9 * of_slowest < mean < of_slowest
 
@@ -129,7 +130,8 @@ def kinds(draw) -> Replicas:
     each = st.lists(st.floats(0.1, 5), min_size=rows, max_size=rows)
     layout = concatenate([single(dp=i + 1) for i in range(rows)])
     taken = draw(st.lists(st.integers(1, 6), min_size=rows, max_size=rows))
-    return Replicas(layout, np.array(draw(each)), np.array(draw(each)), np.array(taken))
+    least = np.ones(rows, dtype=np.int64)
+    return Replicas(layout, np.array(draw(each)), np.array(draw(each)), np.array(taken), least)
 
 
 @settings(max_examples=60, deadline=None)
@@ -156,26 +158,28 @@ def test_shares_are_the_best_there_are(fleet, batch) -> None:
 def test_the_best_split_of_a_pipeline_is_found() -> None:
     """Against every pair of layouts and every number of layers in front."""
     arch, work = model(TINY), job(16, 2048)
-    pair = tuple((machine(chip(name)), 4) for name in ("h100", "a100"))
+    pair = tuple((machine(chip(name)), 2) for name in ("h100", "a100"))
     for order in (pair, pair[::-1]):
         (front, _), (last, _) = order
         best_s = np.inf
-        spaces = [stage_layouts(arch, work, one, software(), 4) for one, _ in order]
+        spaces = [stage_layouts(arch, work, one, software(), 2) for one, _ in order]
         for i, j in product(range(len(spaces[0])), range(len(spaces[1]))):
             a, b = spaces[0].take(np.array([i])), spaces[1].take(np.array([j]))
             if a.recompute[0] or b.recompute[0] or max(a.microbatch[0], b.microbatch[0]) > 2:
+                continue
+            if a.schedule[0] != b.schedule[0]:
                 continue
             if a.dp[0] * a.microbatch[0] != b.dp[0] * b.microbatch[0]:
                 continue
             for layers in range(1, arch.num_hidden_layers):
                 parts = (
-                    Part(front, 4, a, layers, 16, 16),
-                    Part(last, 4, b, arch.num_hidden_layers - layers, 16, 16),
+                    Part(front, 2, a, layers, 16, 16),
+                    Part(last, 2, b, arch.num_hidden_layers - layers, 16, 16),
                 )
                 if a.pp[0] <= layers and b.pp[0] <= arch.num_hidden_layers - layers:
                     step = mixed_step(arch, work, Way("stages", parts, 0.0), software())
                     best_s = min(best_s, float(step.time_s[0]))
-        found = best_split(arch, work, (front, last), (4, 4), software())
+        found = best_split(arch, work, (front, last), (2, 2), software())
         assert found is not None
         assert found.time_s <= best_s * (1 + 1e-6)
 
@@ -277,8 +281,8 @@ def test_between_vendors_the_narrower_of_port_and_host_link_is_shared() -> None:
     assert port_bandwidth(a100, frozenset({"NVIDIA"})) == pytest.approx(25e9 * 0.78)
     both = frozenset({"NVIDIA", "AMD"})
     assert port_bandwidth(a100, both) == pytest.approx(25e9 * 0.78 * STAGED_SHARE[1])
-    assert host_bandwidth(a100) == pytest.approx(31.5e9 * 0.83)  # measured: 26.1 GB/s
-    narrow = min(50e9 * mi300x.levels[-1].achieved_fraction, host_bandwidth(mi300x))
+    assert a100.host_bytes_per_s == pytest.approx(31.5e9 * 0.83)  # measured: 26.1 GB/s
+    narrow = min(50e9 * mi300x.levels[-1].achieved_fraction, mi300x.host_bytes_per_s)
     assert port_bandwidth(mi300x, both) == pytest.approx(narrow * STAGED_SHARE[1])
 
 

@@ -2,10 +2,10 @@
 
 A kind holds whole replicas, or some of the stages of every pipeline. Stages of several kinds take
 
-    t_step = m · (t_stage + hop) + (p - 1) · (t_mean + hop) + exposed gradients + optimizer
+    t_step = m · (t_stage + hop) + bubble( t_mean + hop ) + exposed gradients + optimizer
 
-as those of one kind do (`training`), with the slowest stage, the slowest hop and the longest end of
-a step of all kinds, and the mean over all stages: 1F1B over uneven stages
+as those of one kind do (`training`, `schedule`), with the slowest stage, the slowest hop and the
+longest end of a step of all kinds, and the mean over all stages: the pipeline over uneven stages of
 [Fan et al. 2021, DAPPLE, arXiv 2007.01045, §4].
 """
 
@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.catalogue.load import link
-from parity.catalogue.machine import UNBOUNDED, UNKNOWN_LINK, Draw, Level, Machine, Number, central
+from parity.catalogue.machine import UNBOUNDED, Draw, Level, Machine, Number, central
 from parity.errors import MissingFact
 from parity.evaluate.gradients import once_a_step
 from parity.evaluate.kernels import ACTIVATION_BYTES, rates
 from parity.evaluate.layer import Layer
 from parity.evaluate.memory import training_memory
+from parity.evaluate.schedule import bubble_seconds, runs
 from parity.evaluate.stages import Pieces, pieces
-from parity.evaluate.training import hop_seconds, layer_seconds, optimizer_seconds
+from parity.evaluate.training import hop_seconds, layer_seconds, update_seconds
 from parity.layout.layout import Layout
 from parity.timing.collective import all_reduce, send
 from parity.timing.software import Software, drawn
@@ -37,6 +37,8 @@ from parity.workload.training import TrainingJob
 #: port share a slot, which each byte then passes twice. Low, value, high: a reasoned estimate.
 #: Libraries that do without the copies exist [HetCCL, arXiv 2601.22585; H2, arXiv 2505.17548].
 STAGED_SHARE = (0.5, 0.75, 1.0)
+#: More microbatches than this are in flight in no pipeline that is searched.
+MOST_IN_FLIGHT = 256
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,18 @@ class Held:
     """What one kind of chip does and keeps of a pipeline, for one microbatch unless said."""
 
     slowest_s: Number  # of its stages
-    all_s: Number  # its stages together
-    layer_s: Number  # one layer
-    work_s: Number  # of that, compute units or memory at work
+    layer_s: Number  # one layer, forward and backward
+    layer_back_s: Number  # of that, backward and again
+    layer_weight_s: Number  # of that, gradients of weights
+    end_s: Number  # the end of the model that it holds, and of that
+    end_back_s: Number
+    end_weight_s: Number
+    layer_work_s: Number  # compute units or memory at work, in one layer
+    end_work_s: Number
     hop_s: Number  # from one of its stages to the next
-    end_s: Number  # gradients and optimizer, once a step
-    one_bytes: Number  # on its fullest chip with one microbatch in flight, or with all of the last
-    more_bytes: Number  # for each further one in flight on its first stage
+    closing_s: Number  # gradients and optimizer, once a step
+    one_bytes: Number  # on its fullest chip with one microbatch in flight, or with all that are
+    more_bytes: Number  # for each further one in flight
 
 
 def port_bandwidth(machine: Machine, vendors: frozenset[str], draw: Draw = central) -> Number:
@@ -65,23 +72,9 @@ def port_bandwidth(machine: Machine, vendors: frozenset[str], draw: Draw = centr
     direct = outer.bandwidth_bytes_per_s * outer.achieved_fraction
     if len(vendors) == 1:
         return direct
+    host = np.inf if machine.host_bytes_per_s is None else machine.host_bytes_per_s
     low, value, high = STAGED_SHARE
-    return np.minimum(direct, host_bandwidth(machine, draw)) * draw(
-        "host staging", value, low, high
-    )
-
-
-def host_bandwidth(machine: Machine, draw: Draw = central) -> Number:
-    """What a chip gets of its link to the host; without bound where none is stated. [byte/s]"""
-    name = machine.chip.host_link
-    known = link(name) if name else None
-    if known is None or known.bandwidth is None:
-        return np.inf
-    share = known.achieved_fraction
-    low, value, high = (share.low, share.value, share.high) if share else UNKNOWN_LINK
-    whole = known.bandwidth
-    wire = draw(f"{name}.bandwidth", whole.value, whole.low, whole.high)
-    return wire * draw(f"{name}.achieved_fraction", value, low, high)
+    return np.minimum(direct, host) * draw("host staging", value, low, high)
 
 
 def between(machine: Machine, bandwidth: Number) -> Machine:
@@ -134,32 +127,31 @@ def held(
     Broadcasts: machine figures of shape (samples, 1) give times of shape (samples, layouts).
     """
     software = drawn(software, draw)
-    rate = rates(machine, job.dtype, draw, software.kernel_share)
-    whole = pieces(arch, job, layout, machine, rate, software)
-    parts = _own(whole, layout, layers, first=first)
+    rate = rates(machine, job.dtype, draw, software)
+    parts = _own(pieces(arch, job, layout, machine, rate, software), layout, layers, first=first)
+    tip = parts.embedding if first else parts.head
     body = layer_seconds(parts.layer, layout, software)
     plain = layout.replace(recompute=np.zeros_like(layout.recompute))
-    end = layer_seconds(parts.embedding if first else parts.head, plain, software)
+    end = layer_seconds(tip, plain, software)
     a_layer: Number = sum(body.values())
     an_end: Number = sum(end.values())
-    single = layout.pp == 1
-    if first:
-        slowest = parts.fullest * a_layer + an_end
-    else:
-        of_last = np.where(single, parts.fullest, parts.last) * a_layer + an_end
-        slowest = np.maximum(parts.fullest * a_layer, of_last)
+    outer = (parts.first if first else parts.last) * a_layer + an_end
     at_work = ("compute_s", "memory_s", "recompute_s")
-    work = layers * sum(body[k] for k in at_work) + sum(end[k] for k in at_work)
-    hop = hop_seconds(arch, replace(parts, alone=single), layout, machine, software)
-    closing = once_a_step(parts, layout, machine, software)
+    hop = hop_seconds(arch, replace(parts, alone=layout.pp == 1), layout, machine, software)
     one, more = _memory(arch, parts, layout, software, first=first)
     return Held(
-        slowest_s=slowest,
-        all_s=layers * a_layer + an_end,
+        slowest_s=np.maximum(parts.fullest * a_layer, outer),
         layer_s=a_layer,
-        work_s=work,
+        layer_back_s=parts.layer.backward.total_s + body["recompute_s"],
+        layer_weight_s=parts.layer.weight_s,
+        end_s=an_end,
+        end_back_s=tip.backward.total_s,
+        end_weight_s=tip.weight_s,
+        layer_work_s=sum(body[kind] for kind in at_work),
+        end_work_s=sum(end[kind] for kind in at_work),
         hop_s=hop,
-        end_s=closing + optimizer_seconds(parts, layout, rate),
+        closing_s=once_a_step(parts, layout, machine, software)
+        + update_seconds(parts, layout, machine, rate),
         one_bytes=one,
         more_bytes=more,
     )
@@ -168,15 +160,17 @@ def held(
 def _own(whole: Pieces, layout: Layout, layers: Number, *, first: bool) -> Pieces:
     """The pieces with this kind's layers, and without the end of the model that it does not hold.
 
-    A remainder of layers goes to the first stages, as in `stages`.
+    Where layers do not come out even, the stage with the end has one less, as in `stages`.
     """
-    fullest, last = np.ceil(layers / layout.pp), np.floor(layers / layout.pp)
+    fullest = np.ceil(layers / layout.pp)
+    at_end = fullest - (fullest * layout.pp > layers)
     return replace(
         whole,
         embedding=whole.embedding if first else _empty(whole.embedding),
         head=_empty(whole.head) if first else whole.head,
+        first=at_end if first else fullest,
         fullest=fullest,
-        last=np.zeros_like(last) if first else last,
+        last=np.zeros_like(fullest) if first else at_end,
         alone=np.zeros_like(layout.pp, dtype=bool) if first else layout.pp == 1,
     )
 
@@ -190,33 +184,50 @@ def _empty(end: Layer) -> Layer:
 def _memory(
     arch: Architecture, parts: Pieces, layout: Layout, software: Software, *, first: bool
 ) -> tuple[Number, Number]:
-    """(bytes with one microbatch in flight, for each further one) of the kind in front; of the
-    last kind, whose stages in flight are its own, (all, 0).
+    """(bytes with one microbatch in flight, for each further one).
+
+    The last kind under 1F1B keeps as many as it has stages itself: (all, 0). Elsewhere the count
+    depends on all stages; the line between one and the most there can be is an upper bound.
     """
-    if not first:
-        total = training_memory(arch, parts, layout, software).total_bytes
-        return total, np.zeros_like(total)
-    deep = layout.replace(pp=np.maximum(layout.pp, 2))
-    one, two = (
-        training_memory(
-            arch, replace(parts, microbatches=np.full(len(layout), count)), deep, software
-        ).total_bytes
-        for count in (1.0, 2.0)
-    )
-    return one, two - one
+
+    def with_flying(count: float, deep: Layout) -> Number:
+        flying = replace(parts, microbatches=np.full(len(layout), count))
+        return training_memory(arch, flying, deep, software).total_bytes
+
+    most = layout.replace(pp=np.full_like(layout.pp, MOST_IN_FLIGHT))
+    one, many = with_flying(1, most), with_flying(MOST_IN_FLIGHT, most)
+    more = (many - one) / (MOST_IN_FLIGHT - 1)
+    if first:
+        return one, more
+    own = training_memory(arch, parts, layout, software).total_bytes
+    eager = runs(layout, "1f1b")
+    return np.where(eager, own, one), np.where(eager, 0.0, more)
 
 
-def front_bytes(front: Held, microbatches: Number, stages: Number) -> Number:
-    """Memory of the kind in front, which keeps one microbatch for each of all `stages` under
-    1F1B, as far as there are so many. [byte]
-    """
-    return front.one_bytes + (np.minimum(microbatches, stages) - 1) * front.more_bytes
+def bytes_held(part: Held, microbatches: Number, stages: Number) -> Number:
+    """Memory of the fullest chip of a kind in a pipeline of `stages` in all. [byte]"""
+    return part.one_bytes + (np.minimum(microbatches, stages) - 1) * part.more_bytes
 
 
 def pipeline_seconds(
-    microbatches: Number, slowest_s: Number, all_s: Number, hop_s: Number, stages: Number,
-    end_s: Number,
+    front: Held, last: Held, front_layers: Number, last_layers: Number, microbatches: Number,
+    handing_s: Number, layout: Layout,
 ) -> Number:  # fmt: skip
-    """The step of a pipeline over all kinds (the equation of this file). [s]"""
-    steady = microbatches * (slowest_s + hop_s)
-    return steady + (stages - 1) * (all_s / stages + hop_s) + end_s
+    """The step of a pipeline over two kinds (the equation of this file). [s]
+
+    layout: of the front, with the stages of both.
+    """
+    slowest = np.maximum(front.slowest_s, last.slowest_s)
+    hop = np.maximum(handing_s, np.maximum(front.hop_s, last.hop_s))
+    closing = np.maximum(front.closing_s, last.closing_s)
+
+    def mean(layer: str, end: str) -> Number:
+        ends = getattr(front, end) + getattr(last, end)
+        body = front_layers * getattr(front, layer) + last_layers * getattr(last, layer)
+        return (body + ends) / layout.pp
+
+    whole, back = mean("layer_s", "end_s"), mean("layer_back_s", "end_back_s")
+    weight = mean("layer_weight_s", "end_weight_s")
+    return (
+        microbatches * (slowest + hop) + bubble_seconds(layout, whole + hop, back, weight) + closing
+    )

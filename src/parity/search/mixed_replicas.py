@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import structs
 
 from parity.catalogue.machine import Machine, Number
+from parity.evaluate.schedule import runs
 from parity.layout.layout import Layout
 from parity.search.grid import LARGEST_MICROBATCH, layouts
 from parity.search.train import ROUNDING, comparable, evaluate
@@ -32,6 +33,7 @@ class Replicas:
     fixed_s: Number  # of a step, whatever the batch
     round_s: Number  # for each round of microbatches
     sequences: Number  # that all replicas take in a round
+    least: Number  # rounds of a step
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def replicas_of(
     """Every layout of exactly `chips` chips that fits and takes part in the batch; None if none.
 
     Two batches that any layout divides evenly give the line. A round is a microbatch of each
-    replica, or as many as the pipeline has stages where it is interleaved.
+    replica, as many as the pipeline has stages where it is interleaved, or one from each end.
     """
     even = 2 * LARGEST_MICROBATCH * chips
     space = layouts(arch, with_sequences(job, even), target, software, chips=chips)
@@ -68,9 +70,11 @@ def replicas_of(
     twice = evaluate(arch, with_sequences(job, 2 * even), kept, target, software)
     together = kept.dp * kept.microbatch
     each = (twice.time_s - once.time_s) * together / even
-    rounds = np.where(kept.interleave > 1, kept.pp, 1)
+    dual, eager = runs(kept, "dualpipe"), runs(kept, "1f1b")
+    rounds = np.select([kept.interleave > 1, dual], [kept.pp, 2], 1)
     fixed = once.time_s - each * even / together
-    return Replicas(kept, fixed, each * rounds, together * rounds)
+    least = np.where(eager, 1, kept.pp)  # two for each stage under DualPipe, of two a round
+    return Replicas(kept, fixed, each * rounds, together * rounds, least)
 
 
 def shares(kinds: list[Replicas], batch: int) -> list[Share] | None:
@@ -94,7 +98,7 @@ def shares(kinds: list[Replicas], batch: int) -> list[Share] | None:
         row = int(np.argmin(comparable(_time(kind, need))))
         share = Share(
             kind.layout.take(np.array([row])),
-            int(np.ceil(need / kind.sequences[row]) * kind.sequences[row]),
+            int(kind.sequences[row] * max(-(-need // kind.sequences[row]), kind.least[row])),
             float(_time(kind, need)[row]),
         )
         taken[i] = share.sequences
@@ -104,10 +108,11 @@ def shares(kinds: list[Replicas], batch: int) -> list[Share] | None:
 
 def _time(kind: Replicas, sequences: int) -> Number:
     """Seconds of a step in which each layout takes at least `sequences`."""
-    return kind.fixed_s + np.ceil(sequences / kind.sequences) * kind.round_s
+    rounds = np.maximum(np.ceil(sequences / kind.sequences), kind.least)
+    return kind.fixed_s + rounds * kind.round_s
 
 
 def _capacity(kind: Replicas, time_s: float) -> Number:
     """Sequences that each layout takes within `time_s`, in whole rounds."""
     rounds = np.floor((time_s * (1 + ROUNDING) - kind.fixed_s) / kind.round_s)
-    return np.maximum(rounds, 0.0) * kind.sequences
+    return np.where(rounds >= kind.least, rounds, 0.0) * kind.sequences

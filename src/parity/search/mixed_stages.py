@@ -15,12 +15,13 @@ from parity.catalogue.machine import Machine, Number
 from parity.evaluate.mixed import (
     Held,
     boundary_seconds,
-    front_bytes,
+    bytes_held,
     held,
     pipeline_seconds,
     port_bandwidth,
 )
-from parity.layout.layout import Column, Layout
+from parity.evaluate.schedule import runs
+from parity.layout.layout import SCHEDULES, Column, Layout, columns, concatenate
 from parity.layout.legal import illegal
 from parity.search.grid import axes, cross, divisors, keep
 from parity.search.train import CHUNK, comparable
@@ -28,13 +29,16 @@ from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
+#: Schedules of a pipeline over two kinds: DualPipe puts both ends of the model on one chip.
+JOINED = ("1f1b", "zero-bubble")
+
 
 @dataclass(frozen=True)
 class Table:
     """Every layout of one kind with every number of layers of its fullest stage, flat.
 
-    Entry `start[row] + f - 1` has `f` layers in each stage; of the last kind the entries alternate:
-    all stages full, or the last ones a layer short.
+    Of layout `row` the entries from `start[row]` on have 1, 1, 2, 2, 3, … layers in the fullest
+    stage: all stages full, then the one at the end of the model a layer short.
     """
 
     layout: Layout
@@ -42,7 +46,7 @@ class Table:
     row: Column  # of each entry
     layers: Column
     held: Held
-    sequences: Column  # of all replicas at once, of each row
+    flow: Column  # of each row: sequences of all replicas at once and schedule, as one number
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,17 @@ def stage_layouts(
     for name in ("tp", "cp"):
         cols = cross(cols, name, a[name])
     cols = cross(cols, "dp", divisors(chips, job.global_batch_sequences))
-    inner = cols["tp"] * cols["cp"] * cols["dp"]
-    cols = keep(cols, chips % inner == 0)
+    cols = keep(cols, chips % (cols["tp"] * cols["cp"] * cols["dp"]) == 0)
     cols["pp"] = chips // (cols["tp"] * cols["cp"] * cols["dp"])
     cols = keep(cols, cols["pp"] < arch.num_hidden_layers)
-    cols = cross(cols, "microbatch", a["microbatch"])
-    cols = keep(cols, cols["dp"] * cols["microbatch"] <= job.global_batch_sequences)
-    cols = cross(cols, "ep", a["ep"])
-    cols = cross(cols, "recompute", a["recompute"])
-    ones = np.ones_like(cols["tp"])
-    zero = np.where(cols["dp"] * cols["cp"] > 1, 1, 0)
-    layout = Layout(**cols, interleave=ones, zero=zero, sequence_parallel=ones)
-    return layout.take(illegal(arch, layout, job.seq_len, job.global_batch_sequences) == 0)
+    for name in ("microbatch", "ep", "recompute", "cp_method"):
+        cols = cross(cols, name, a[name])
+    cols["zero"] = np.where(cols["dp"] * cols["cp"] > 1, 1, 0)
+    layout = columns(**keep(cols, (cols["cp_method"] == 0) | (cols["cp"] > 1)))
+    legal = illegal(arch, layout, job.seq_len, job.global_batch_sequences) == 0
+    space = layout.take(legal)
+    kinds = [SCHEDULES.index(name) for name in software.schedules if name in JOINED]
+    return concatenate([space.replace(schedule=np.full_like(space.tp, kind)) for kind in kinds])
 
 
 def table(
@@ -84,20 +87,23 @@ def table(
 ) -> Table:  # fmt: skip
     """The layouts with every number of layers that a stage may hold."""
     total = arch.num_hidden_layers
-    entries = 1 if first else 2
-    most = entries * -(-(total - 1) // layout.pp)
+    most = 2 * -(-(total - 1) // layout.pp)
     start = np.cumsum(most) - most
     row = np.repeat(np.arange(len(layout)), most)
     at = np.arange(len(row)) - start[row]
-    fullest, short = at // entries + 1, at % entries
-    layers = np.minimum(fullest * layout.pp[row] - short, total - 1)
+    layers = np.clip((at // 2 + 1) * layout.pp[row] - at % 2, 1, total - 1)
     figures = []
     for begin in range(0, len(row), CHUNK):
         some = slice(begin, begin + CHUNK)
         part = held(arch, job, layout.take(row[some]), layers[some], target, software, first=first)
         figures.append([np.broadcast_to(v, (len(row[some]),)) for v in vars(part).values()])
     whole = Held(*(np.concatenate(column) for column in zip(*figures, strict=True)))
-    return Table(layout, start, row, layers, whole, layout.dp * layout.microbatch)
+    return Table(layout, start, row, layers, whole, _flow(layout))
+
+
+def _flow(layout: Layout) -> Column:
+    """What both kinds of a pipeline have in common: sequences at once, and the schedule."""
+    return layout.dp * layout.microbatch * len(SCHEDULES) + layout.schedule
 
 
 def best_split(
@@ -105,24 +111,21 @@ def best_split(
     software: Software,
 ) -> Split | None:  # fmt: skip
     """The fastest pipeline with `kinds[0]` in front and `kinds[1]` last; None if none fits."""
-    spaces = [
+    ours, theirs = (
         stage_layouts(arch, job, one, software, count)
         for one, count in zip(kinds, chips, strict=True)
-    ]
-    together = [space.dp * space.microbatch for space in spaces]
-    spaces = [
-        space.take(np.isin(own, other))
-        for space, own, other in zip(spaces, together, reversed(together), strict=True)
-    ]
-    if not all(len(space) for space in spaces):
+    )
+    common = np.intersect1d(_flow(ours), _flow(theirs))
+    if not len(common):
         return None
-    front = table(arch, job, spaces[0], kinds[0], software, first=True)
-    last = table(arch, job, spaces[1], kinds[1], software, first=False)
+    ours, theirs = (space.take(np.isin(_flow(space), common)) for space in (ours, theirs))
+    front = table(arch, job, ours, kinds[0], software, first=True)
+    last = table(arch, job, theirs, kinds[1], software, first=False)
     vendors = frozenset(one.chip.vendor for one in kinds)
     ports = [port_bandwidth(one, vendors) for one in kinds]
     best: Split | None = None
-    for sequences in np.unique(front.sequences):
-        found = _best_of(arch, job, front, last, kinds, ports, software, int(sequences))
+    for flow in common:
+        found = _best_of(arch, job, front, last, kinds, ports, software, int(flow))
         if found and (best is None or comparable(found.time_s) < comparable(best.time_s)):
             best = found
     return best
@@ -130,40 +133,48 @@ def best_split(
 
 def _best_of(
     arch: Architecture, job: TrainingJob, front: Table, last: Table,
-    kinds: tuple[Machine, Machine], ports: list[Number], software: Software, sequences: int,
+    kinds: tuple[Machine, Machine], ports: list[Number], software: Software, flow: int,
 ) -> Split | None:  # fmt: skip
-    """The fastest pair of layouts that take `sequences` at once, over all splits of the layers."""
-    ours = np.flatnonzero(front.sequences[front.row] == sequences)
-    theirs = np.flatnonzero(last.sequences == sequences)
-    ours = ours[np.asarray(front.held.one_bytes)[ours] <= kinds[0].memory_bytes]
-    i, j = (x.ravel() for x in np.meshgrid(ours, theirs, indexing="ij"))
+    """The fastest pair of layouts of one flow, over all splits of the layers."""
+    fits = (front.held.one_bytes <= kinds[0].memory_bytes) & (
+        front.layers >= front.layout.pp[front.row]
+    )
+    ours = np.flatnonzero((front.flow[front.row] == flow) & fits)
+    i, j = (x.ravel() for x in np.meshgrid(ours, np.flatnonzero(last.flow == flow), indexing="ij"))
+    left = arch.num_hidden_layers - front.layers[i]
+    enough = left >= last.layout.pp[j]
+    i, j, left = i[enough], j[enough], left[enough]
     if not len(i):
         return None
     a, b = front.layout.take(front.row[i]), last.layout.take(j)
-    left = arch.num_hidden_layers - front.layers[i]
-    entry = last.start[j] + 2 * (-(-left // b.pp) - 1) + (left % b.pp > 0)
-    one, two = _at(front.held, i), _at(last.held, entry)
-    stages = a.pp + b.pp
-    m = np.ceil(job.global_batch_sequences / sequences)
-    sides = [x.tp * x.cp * x.dp * port for x, port in zip((a, b), ports, strict=True)]
-    width = np.minimum(*sides)
-    handing = boundary_seconds(arch, sequences, job.seq_len, width, kinds[0], software)
-    rest = two.all_s - (last.layers[entry] - left) * two.layer_s
-    time = pipeline_seconds(
-        m,
-        np.maximum(one.slowest_s, two.slowest_s),
-        one.all_s + rest,
-        np.maximum(handing, np.maximum(one.hop_s, two.hop_s)),
-        stages,
-        np.maximum(one.end_s, two.end_s),
-    )
-    fits = front_bytes(one, m, stages) <= kinds[0].memory_bytes
-    time = np.where(fits & (two.one_bytes <= kinds[1].memory_bytes), time, np.inf)
+    one = _at(front.held, i)
+    two = _at(last.held, last.start[j] + 2 * (-(-left // b.pp) - 1) + (left % b.pp > 0))
+    sequences = flow // len(SCHEDULES)
+    m, stages = -(-job.global_batch_sequences // sequences), a.pp + b.pp
+    handing = handing_seconds(arch, job, (a, b), ports, kinds[0], software)
+    time = pipeline_seconds(one, two, front.layers[i], left, m, handing, a.replace(pp=stages))
+    room = [machine.memory_bytes for machine in kinds]
+    held_s = [bytes_held(part, m, stages) for part in (one, two)]
+    able = (held_s[0] <= room[0]) & (held_s[1] <= room[1])
+    able &= runs(a, "1f1b") | (m >= stages)
+    time = np.where(able, time, np.inf)
     k = int(np.argmin(comparable(time)))
     if not np.isfinite(time[k]):
         return None
     row = np.array([k])
     return Split(a.take(row), b.take(row), int(front.layers[i[k]]), float(time[k]))
+
+
+def handing_seconds(
+    arch: Architecture, job: TrainingJob, sides: tuple[Layout, Layout], ports: list[Number],
+    ends: Machine, software: Software,
+) -> Number:  # fmt: skip
+    """`boundary_seconds` between a stage of either side, over the narrower of their ports. [s]"""
+    width = np.minimum(
+        *(side.tp * side.cp * side.dp * port for side, port in zip(sides, ports, strict=True))
+    )
+    at_once = sides[0].dp * sides[0].microbatch
+    return boundary_seconds(arch, at_once, job.seq_len, width, ends, software)
 
 
 def _at(figures: Held, index: Number) -> Held:

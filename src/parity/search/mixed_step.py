@@ -9,8 +9,7 @@ import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central, machine
 from parity.evaluate.mixed import (
-    boundary_seconds,
-    front_bytes,
+    bytes_held,
     gradients_between,
     held,
     pipeline_seconds,
@@ -19,6 +18,7 @@ from parity.evaluate.mixed import (
 from parity.evaluate.training import training_step
 from parity.layout.layout import Layout
 from parity.search.mixed_replicas import with_sequences
+from parity.search.mixed_stages import handing_seconds
 from parity.search.train import NUDGED, Bound
 from parity.timing.software import Software, drawn
 from parity.workload.operator import Architecture
@@ -108,24 +108,22 @@ def _stages_step(
         held(arch, job, part.layout, part.layers, target, software, first=part is front, draw=draw)
         for part, target in zip(way.parts, targets, strict=True)
     )
-    sequences = int(front.layout.dp[0] * front.layout.microbatch[0])
-    m = np.ceil(job.global_batch_sequences / sequences)
     stages = front.layout.pp + last.layout.pp
-    sides = [
-        part.layout.tp * part.layout.cp * part.layout.dp * port
-        for part, port in zip(way.parts, _ports(targets, draw), strict=True)
-    ]
-    width, soft = np.minimum(*sides), drawn(software, draw)
-    handing = boundary_seconds(arch, sequences, job.seq_len, width, targets[0], soft)
+    m = -(-job.global_batch_sequences // (front.layout.dp * front.layout.microbatch))
+    sides, ports = (front.layout, last.layout), _ports(targets, draw)
+    handing = handing_seconds(arch, job, sides, ports, targets[0], drawn(software, draw))
+    whole = front.layout.replace(pp=stages)
+    time = pipeline_seconds(one, two, front.layers, last.layers, m, handing, whole)
     hop = np.maximum(handing, np.maximum(one.hop_s, two.hop_s))
-    slowest = np.maximum(one.slowest_s, two.slowest_s)
-    end = np.maximum(one.end_s, two.end_s)
-    time = pipeline_seconds(m, slowest, one.all_s + two.all_s, hop, stages, end)
+    work = [
+        m * (part.layers * own.layer_work_s + own.end_work_s) / part.layout.pp
+        for part, own in ((front, one), (last, two))
+    ]
     return MixedStep(
         time_s=time,
         own_s=(m * (one.slowest_s + hop), m * (two.slowest_s + hop)),
-        bytes=(front_bytes(one, m, stages), two.one_bytes),
-        busy=(m * one.work_s / front.layout.pp / time, m * two.work_s / last.layout.pp / time),
+        bytes=(bytes_held(one, m, stages), bytes_held(two, m, stages)),
+        busy=(work[0] / time, work[1] / time),
     )
 
 
