@@ -74,6 +74,21 @@ def test_a_match_by_days_counts_failures_like_a_plan() -> None:
     assert matched.to_dict()["answer"]["rows"][0]["count"] == plan["chips"]
 
 
+def test_a_plan_of_a_fleet_has_the_fields_of_a_plan_and_its_parts() -> None:
+    found = parity.plan_train("llama-3.1-70b", "128xa100,64xh20", tokens="1T", gbs="8M").to_dict()
+    answer = found["answer"]
+    of_parts = {"chip", "chips", "layout", "layers", "sequences", "share", "waits", "memory_bytes"}
+    assert answer.keys() >= PLAN_FIELDS - {"layout", "memory", "breakdown_s"}
+    assert [part.keys() >= of_parts for part in answer["parts"]] == [True, True]
+    assert sum(part["share"] for part in answer["parts"]) == pytest.approx(1)
+    assert sum(part["chips"] for part in answer["parts"]) == answer["chips"] == 192
+    assert answer["range"]["low"] <= answer["days"] <= answer["range"]["high"]
+    best = min(one["days"] for one in answer["alone"])
+    assert answer["gain_over_alone"] > 1.1
+    assert best / answer["days"] == pytest.approx(answer["gain_over_alone"], rel=0.05)
+    assert all(way["days"] >= answer["days"] for way in found["runners_up"])
+
+
 def test_days_turn_the_question_round() -> None:
     asked = parity.plan_train("llama-3.1-70b", "h100", tokens="15T", gbs="16M", days=100)
     answer = asked.to_dict()["answer"]
@@ -155,7 +170,9 @@ def test_answers_are_json_text_and_html_of_the_same(matched) -> None:
         (lambda: api.plan_train("llama-3.1-8b", "8xh100", restart="99days"), UsageError, "720h"),
         (lambda: api.plan_train("llama-3.1-8b", "8xh100", checkpoint="nan"), UsageError, "--check"),
         (lambda: api.plan_train("llama-3.1-8b", "512xh100", mtbf="1h"), Infeasible, "failures"),
-        (lambda: api.plan_train("llama-3.1-70b", "8xh100,8xh20"), UsageError, "2 kinds of chip"),
+        (lambda: api.plan_train("llama-3.1-70b", "8xh100,h20"), UsageError, "no count"),
+        (lambda: api.plan_train("llama-3.1-8b", "8xh100,8xh20", days=9), UsageError, "--days"),
+        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100,8xh20"), UsageError, "2 kinds"),
         (lambda: api.plan_train("llama-3.1-70b", "8xh10000"), UsageError, "h100"),
         (lambda: api.plan_train("llama-3.1-8b", "8xsohu"), MissingFact, "compute.dense"),
         (lambda: api.plan_train("llama-3.1-70b", "64xa100", dtype="fp8"), Infeasible, "fp8"),

@@ -15,17 +15,20 @@ from msgspec import structs
 
 from parity.catalogue.load import chips
 from parity.catalogue.machine import Machine, machine
-from parity.catalogue.spec import Batch, parse_fleet
+from parity.catalogue.spec import Batch, merged, parse_fleet
 from parity.catalogue.table import where
 from parity.errors import MissingFact, UsageError
 from parity.evaluate.goodput import Stated
 from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
+from parity.outputs.mixed import mixed_answer
 from parity.outputs.planning import plan_answer
 from parity.search import match as matching
+from parity.search import mixed as mixing
 from parity.search import run as running
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
+from parity.search.mixed_run import mixed_run
 from parity.search.serve import ServingJob, best_replica
 from parity.timing.software import CURRENT, Software, software
 from parity.units import parse, parse_count, parse_length
@@ -73,10 +76,15 @@ def plan_train(
     failures of one chip, that a checkpoint stops training, and from a failure to the next step;
     None takes what others published. top: layouts shown.
 
+    With several kinds, `512xa100,256xh20`, the plan gives each kind its part.
+
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
-    batch = _one(on, "--on")
     run = _run(model, tokens, seq, gbs, software_generation)
+    batch, *more = merged(parse_fleet(on))
+    if more:
+        fleet = mixing.fleet_of((batch, *more), days is not None, cluster)
+        return _plan_fleet(run, fleet, dtype, _stated(mtbf, checkpoint, restart), top)
     own, chosen = choose_dtype(batch.chip, _asked(dtype))
     arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
     target, stated = machine(batch.chip, cluster), _stated(mtbf, checkpoint, restart)
@@ -98,6 +106,24 @@ def plan_train(
     findings = (*chosen, *training.plan_findings(arch, batch.chip, job, target))
     findings += running.run_findings(batch.chip, stated)
     return plan_answer(arch, runs, wall, findings, days_asked=days is not None)
+
+
+def _plan_fleet(run: _Run, fleet: mixing.Fleet, dtype: str, stated: Stated, top: int) -> Answer:
+    """The best plan of several kinds of chip in one job."""
+    own, chosen = mixing.common_dtype(tuple(one.chip for one, _ in fleet), _asked(dtype))
+    arch, job = run.arch, structs.replace(run.job, dtype=own)
+    plan = mixing.best_mixed(arch, job, fleet, run.era)
+    found = mixed_run(arch, plan, run.era, stated)
+    about = [
+        finding
+        for part in plan.way.parts
+        for finding in (
+            *training.plan_findings(arch, part.machine.chip, job, part.machine),
+            *running.run_findings(part.machine.chip, stated),
+        )
+    ]
+    findings = (*chosen, *mixing.mixed_findings(plan), *dict.fromkeys(about))
+    return mixed_answer(arch, found, findings, _few(top))
 
 
 def match(
@@ -296,8 +322,8 @@ def _one(text: str | None, option: str, *, counted: bool = False) -> Batch:
     batches = parse_fleet(text or "")
     if len(batches) != 1:
         raise UsageError(
-            f"{option} names {len(batches)} kinds of chip. Mixed fleets are not planned yet: "
-            "name one kind."
+            f"{option} names {len(batches)} kinds of chip; one was expected. "
+            "`plan train --on` plans a fleet of several."
         )
     if counted and batches[0].count is None:
         raise UsageError(

@@ -27,9 +27,13 @@ FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"
 #: Dictionaries of the JSON whose keys are names of things, not fields.
 NAMED = (".values", ".ratios", ".sources", ".dtypes", "groups")
 #: Lists and objects that the page describes in one row.
-WHOLE = ("memory", "chips[].prices[]", "answer.rows[].layout", "findings[]", "runners_up[]")
+WHOLE = (
+    "memory", "chips[].prices[]", "answer.rows[].layout", "answer.parts[].layout", "findings[]",
+    "runners_up[]",
+)  # fmt: skip
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100"),
+    ("plan", "train", "llama-3.2-1b", "--on", "32xh100,16xh20,1xv100"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
     ("models", "llama-3.2-1b"),

@@ -15,9 +15,7 @@ from parity.timing.roofline import (
 
 DIMENSION = st.integers(1, 65536)
 TILING = Tiling(rates=(1.0, 0.8, 0.35), prologue=180, idle_share=0.4, split_depth=2000)
-SHAPES = st.builds(
-    AttentionShape, half_keys=st.floats(0, 2000), full_width=st.floats(16, 256)
-)
+SHAPES = st.builds(AttentionShape, half_keys=st.floats(0, 2000), full_width=st.floats(16, 256))
 
 
 def test_the_larger_of_compute_and_memory_counts() -> None:
@@ -75,4 +73,6 @@ def test_more_keys_and_wider_heads_never_cost_rate(shape, keys, width, factor) -
 def test_arrays_give_what_scalars_give() -> None:
     m = np.array([1.0, 100, 4096])
     together = gemm_shape_efficiency(m, 4096, 1024, 132, TILING)
-    assert together == pytest.approx([float(gemm_shape_efficiency(x, 4096, 1024, 132, TILING)) for x in m])
+    assert together == pytest.approx(
+        [float(gemm_shape_efficiency(x, 4096, 1024, 132, TILING)) for x in m]
+    )

@@ -62,6 +62,19 @@ def parse_fleet(text: str) -> tuple[Batch, ...]:
     return tuple(_batch(head, more) for head, *more in parts)
 
 
+def merged(batches: tuple[Batch, ...]) -> tuple[Batch, ...]:
+    """The batches with those of one and the same chip joined, where all of them say how many."""
+    joined: list[Batch] = []
+    for batch in batches:
+        same = next((i for i, other in enumerate(joined) if other.chip == batch.chip), None)
+        held = joined[same].count if same is not None else None
+        if same is None or held is None or batch.count is None:
+            joined.append(batch)
+        else:
+            joined[same] = msgspec.structs.replace(joined[same], count=held + batch.count)
+    return tuple(joined)
+
+
 def override(chip: Chip, field: str, value: str) -> Chip:
     """`chip` with one figure as the user states it: a value, or `low..high` with the middle.
 

@@ -103,18 +103,13 @@ def step_parts(
     stage, mean, backward, weight = stage_seconds(arch, parts, layout, software)
     hop = hop_seconds(arch, parts, layout, machine, software)
     sharded = each_microbatch(parts, layout, machine, software)
-    dense, routed = parts.trained_parameters()
-    divided = layout.zero >= 1
-    own = dense / np.where(divided, parts.replicas, 1.0)
-    own = own + routed / np.where(divided, parts.expert_replicas, 1.0)
-    update = own * OPTIMIZER_TRAFFIC_BYTES / rate.bytes_per_s
     m = parts.microbatches
     return Breakdown(
         **{kind: m * seconds for kind, seconds in stage.items()},
         pp_s=m * hop,
         bubble_s=bubble_seconds(layout, mean + hop + sharded, backward, weight),
         dp_s=m * sharded + once_a_step(parts, layout, machine, software),
-        optimizer_s=optimizer_seconds(layout, own, update, machine),
+        optimizer_s=update_seconds(parts, layout, machine, rate),
         offload_s=m * activation_seconds(layout, memory, parts, machine),
     )
 
@@ -153,6 +148,16 @@ def stage_seconds(
     backward[0] = backward[0] + body["recompute_s"]
     weight = [one.weight_s for one in (parts.layer, parts.embedding, parts.head)]
     return slowest, mean(whole, front, back), mean(*backward), mean(*weight)
+
+
+def update_seconds(parts: Pieces, layout: Layout, machine: Machine, rate: Rates) -> Number:
+    """Updating the parameters of one chip, its share of them from ZeRO 1 on. [s]"""
+    dense, routed = parts.trained_parameters()
+    divided = layout.zero >= 1
+    own = dense / np.where(divided, parts.replicas, 1.0)
+    own = own + routed / np.where(divided, parts.expert_replicas, 1.0)
+    update = own * OPTIMIZER_TRAFFIC_BYTES / rate.bytes_per_s
+    return optimizer_seconds(layout, own, update, machine)
 
 
 def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str, Number]:

@@ -15,7 +15,7 @@ from parity.outputs.document import Bars, Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.figures import ranged
 from parity.record import Finding
-from parity.search.run import Run
+from parity.search.run import Course, Run
 from parity.search.train import WORDS, TrainingPlan, Wall, in_nodes
 from parity.units import render, significant
 from parity.workload.operator import Architecture
@@ -116,7 +116,7 @@ def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, 
     }
 
 
-def goodput_fields(run: Run) -> dict[str, object]:
+def goodput_fields(run: Course) -> dict[str, object]:
     """What of the days trains, what the rest goes to, and what both follow from."""
     found, (low, high) = run.goodput, run.goodput_range
     return {
@@ -133,7 +133,7 @@ def goodput_fields(run: Run) -> dict[str, object]:
     }
 
 
-def day_range(run: Run) -> dict[str, float | str]:
+def day_range(run: Course) -> dict[str, float | str]:
     """P10 and P90 of the days."""
     low, high = run.days_range
     return {"of": "days", "low": low, "high": high}
@@ -204,7 +204,7 @@ def summary(arch: Architecture, run: Run) -> Fields:
     return Fields(rows=tuple(rows))
 
 
-def trains(run: Run) -> str:
+def trains(run: Course) -> str:
     """`92 % (78–95) of the days: 730 failures, one every 3.09 h; a checkpoint every 6.2 min`."""
     found, (low, high) = run.goodput, run.goodput_range
     share = ranged(first(found.fraction), low, high, "fraction")
@@ -215,7 +215,7 @@ def trains(run: Run) -> str:
     return f"{share} of the days; {count}; a checkpoint every {saved}"
 
 
-def losses(run: Run) -> str:
+def losses(run: Course) -> str:
     """`restarts of 10 min each 5.3 %, work done again 1.6 %, …`, largest first."""
     found = run.goodput
     share = {f.name: first(getattr(found.lost, f.name)) for f in fields(Lost)}

@@ -83,6 +83,21 @@ CODES: dict[str, tuple[str, str]] = {
         "Published training steps of mixtures of experts are predicted less well than those of "
         "dense models: docs/accuracy.md says by how much.",
     ),
+    "P311": (
+        "chips left idle",
+        "The fastest plan of this fleet gives one kind of chip no part: joined, it would hold the "
+        "others up, or no layout of it fits.",
+    ),
+    "P312": (
+        "messages between vendors",
+        "Chips of two vendors share no collective library here: what they exchange is copied "
+        "through host memory. Libraries that do without are rare; with one the plan is faster.",
+    ),
+    "P313": (
+        "networks taken as joined",
+        "Chips of several kinds are taken to reach each other with the slower of their network "
+        "ports. Fabrics of two types, or with few links between them, are slower.",
+    ),
 }
 
 #: Provenances whose figures are taken as they stand.

@@ -33,10 +33,9 @@ LEAST_GOODPUT = 0.01
 
 
 @dataclass(frozen=True)
-class Run:
-    """A plan carried through to the last token; ranges are P10 and P90."""
+class Course:
+    """How a run goes to its last token; ranges are P10 and P90."""
 
-    plan: TrainingPlan
     goodput: Goodput
     goodput_range: tuple[float, float]
     days: float
@@ -46,6 +45,13 @@ class Run:
     def failures(self) -> float:
         """Failures to expect in the run."""
         return self.days * 24 / float(self.goodput.mtbf_hours)
+
+
+@dataclass(frozen=True)
+class Run(Course):
+    """A plan carried through."""
+
+    plan: TrainingPlan
 
 
 def run_of(arch: Architecture, plan: TrainingPlan, software: Software, stated: Stated) -> Run:
@@ -59,34 +65,36 @@ def run_of(arch: Architecture, plan: TrainingPlan, software: Software, stated: S
     central = goodput(chips, state, busy, reliability(family, stated))
     share = float(central.fraction)
     if share < LEAST_GOODPUT:
-        raise _no_progress(plan, central)
+        raise no_progress(f"{plan.chips:,} {plan.machine.chip.id}", central)
     drawn = goodput(chips, state, busy, reliability(family, stated, sampler)).fraction
     times = sampled_times(arch, plan.job, plan.machine, software, plan.layout, sampler)
     days = plan.job.steps / SECONDS_A_DAY * times / np.ravel(drawn)
     return Run(
         plan=plan,
         goodput=central,
-        goodput_range=_p10_p90(drawn),
+        goodput_range=p10_p90(drawn),
         days=plan.job.steps / SECONDS_A_DAY * plan.time_s / share,
-        days_range=_p10_p90(days),
+        days_range=p10_p90(days),
     )
 
 
-def _p10_p90(samples: Number) -> tuple[float, float]:
+def p10_p90(samples: Number) -> tuple[float, float]:
+    """The ends of the range that is shown."""
     low, high = np.quantile(samples, [0.1, 0.9])
     return float(low), float(high)
 
 
-def _no_progress(plan: TrainingPlan, found: Goodput) -> Infeasible:
-    name, every = plan.machine.chip.id, render(float(found.mtbf_hours) * 3600, "s")
+def no_progress(chips: str, found: Goodput) -> Infeasible:
+    """P107: `chips`, as in `1,024 h100-sxm`, fail too often to train."""
+    every = render(float(found.mtbf_hours) * 3600, "s")
     finding = note(
         "P107",
-        f"{plan.chips:,} {name} fail every {every} and take {render(float(found.restart_s), 's')} "
+        f"{chips} fail every {every} and take {render(float(found.restart_s), 's')} "
         f"to restart: less than {100 * LEAST_GOODPUT:g} % of the time trains.",
         "error",
         "fewer chips, or a shorter --restart",
     )
-    return Infeasible(f"{plan.chips:,} {name} cannot train through their failures.", (finding,))
+    return Infeasible(f"{chips} cannot train through their failures.", (finding,))
 
 
 def fewest_chips_within(

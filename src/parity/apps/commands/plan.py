@@ -18,7 +18,12 @@ def train(
     /,
     *,
     on: Annotated[
-        str, Parameter(group=words.CHIPS, help="Chips, as in 1024xh100; no count with --days.")
+        str,
+        Parameter(
+            group=words.CHIPS,
+            help="Chips, as in 1024xh100; no count with --days. Several kinds, as in "
+            "512xa100,256xh20, train together.",
+        ),
     ],
     tokens: words.Tokens = "15T",
     seq: words.Seq = "8k",

@@ -1,0 +1,78 @@
+"""A whole run on a fleet: its days, failures and slow chips of all kinds included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from parity.catalogue.machine import Draw, central
+from parity.evaluate.goodput import (
+    Goodput,
+    Reliability,
+    Stated,
+    checkpoint_bytes,
+    goodput,
+    reliability,
+)
+from parity.search.mixed import MixedPlan
+from parity.search.mixed_step import Way, mixed_step, step_samples
+from parity.search.run import LEAST_GOODPUT, SECONDS_A_DAY, Course, no_progress, p10_p90
+from parity.timing.draw import Sampler
+from parity.timing.software import Software
+from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
+
+
+@dataclass(frozen=True)
+class MixedRun(Course):
+    """A plan of a fleet carried through, with the days of every other way and kind alone."""
+
+    plan: MixedPlan
+    other_days: tuple[float, ...]  # of `plan.others`
+
+
+def mixed_run(arch: Architecture, plan: MixedPlan, software: Software, stated: Stated) -> MixedRun:
+    """The run that `plan` makes, with its range over chips, software and what interrupts it.
+
+    Raises `Infeasible` with P107 where failures leave it no time to train.
+    """
+    found = way_goodput(arch, plan.job, plan.way, software, stated)
+    share = float(np.ravel(found.fraction)[0])
+    if share < LEAST_GOODPUT:
+        names = " and ".join(f"{part.chips:,} {part.machine.chip.id}" for part in plan.way.parts)
+        raise no_progress(names, found)
+    sampler = Sampler()
+    drawn = way_goodput(arch, plan.job, plan.way, software, stated, sampler).fraction
+    times = step_samples(arch, plan.job, plan.way, software, sampler)
+    days = plan.job.steps / SECONDS_A_DAY
+    return MixedRun(
+        goodput=found,
+        goodput_range=p10_p90(drawn),
+        days=days * plan.time_s / share,
+        days_range=p10_p90(days * times / np.ravel(drawn)),
+        plan=plan,
+        other_days=tuple(
+            days * way.time_s / float(np.ravel(other.fraction)[0])
+            for way in plan.others
+            for other in (way_goodput(arch, plan.job, way, software, stated),)
+        ),
+    )
+
+
+def way_goodput(
+    arch: Architecture, job: TrainingJob, way: Way, software: Software, stated: Stated,
+    draw: Draw = central,
+) -> Goodput:  # fmt: skip
+    """The share of a run's time that trains in one way to use the fleet. [1]"""
+    chips = sum(part.chips for part in way.parts)
+    busy = max(float(np.ravel(one)[0]) for one in mixed_step(arch, job, way, software).busy)
+    return goodput(chips, checkpoint_bytes(arch), busy, fleet_reliability(way, stated, draw))
+
+
+def fleet_reliability(way: Way, stated: Stated, draw: Draw = central) -> Reliability:
+    """Figures of a fleet whose kinds fail independently: rates of failure add up."""
+    each = [reliability(part.machine.chip.family, stated, draw) for part in way.parts]
+    counts = [part.chips for part in way.parts]
+    rate = sum(count / one.mtbf_hours for count, one in zip(counts, each, strict=True))
+    return replace(each[0], mtbf_hours=sum(counts) / rate)
