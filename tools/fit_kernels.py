@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from kernel_tables import SYSTEMS, context_attention, gemm, settled, system
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
+from kernel_tables import SYSTEMS, context_attention, gemm, settled, system
 from parity.timing.roofline import (
     AttentionShape,
     Tiling,
@@ -84,6 +83,8 @@ class Figure:
 def fit(predict: Callable[[Array], Array], measured: Array, start: Iterable[float],
         low: Iterable[float], high: Iterable[float]) -> Array:  # fmt: skip
     """The parameters with the least soft-L1 sum of ln(predicted/measured)."""
+    from scipy.optimize import least_squares
+
     start = np.array(list(start))
     found = least_squares(
         lambda p: np.log(predict(p) / measured), start, loss="soft_l1", f_scale=LARGE_MISS,

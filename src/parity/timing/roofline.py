@@ -34,7 +34,7 @@ class Tiling(Record, frozen=True):
 
 
 class AttentionShape(Record, frozen=True):
-    """What fused attention of a chip family loses on short sequences and narrow heads, as fitted."""
+    """What fused attention of a chip family loses on short sequences and narrow heads: fitted."""
 
     half_keys: float  # keys a query sees at which heads of 128 reach half of the rate
     full_width: float  # width of a head below which exponentials take longer than products
