@@ -141,12 +141,12 @@ def expert_replicas(arch: Architecture, layout: Layout) -> Number:
     return np.maximum(stage / over[0], 1.0) if over else np.ones(len(layout))
 
 
-def stage_index(layout: Layout, stages: Sequence[int]) -> Column:
-    """Pipeline stages, shape (stages, layouts): from 0 on, or -1 for the last, as in a list; the
-    nearest there is where a layout has fewer.
+def stage_index(pp: Column, stages: Sequence[int]) -> Column:
+    """Pipeline stages, shape (stages, *shape of pp): from 0 on, or -1 for the last, as in a list;
+    the nearest there is where a pipeline has fewer.
     """
-    asked = np.asarray(stages)[:, None]
-    return np.clip(np.where(asked < 0, layout.pp + asked, asked), 0, layout.pp - 1)
+    asked = np.asarray(stages).reshape(-1, *(1,) * pp.ndim)
+    return np.clip(np.where(asked < 0, pp + asked, asked), 0, pp - 1)
 
 
 def layers_of_stage(arch: Architecture, layout: Layout, stages: Sequence[int]) -> list[Number]:
@@ -160,21 +160,21 @@ def layers_of_stage(arch: Architecture, layout: Layout, stages: Sequence[int]) -
     for i, block in enumerate(arch.order):
         before[:, i + 1] = before[:, i]
         before[block, i + 1] += 1
-    key = layout.pp * (int(layout.interleave.max(initial=1)) + 1) + layout.interleave
+    pipelines = np.stack(np.broadcast_arrays(layout.pp, layout.interleave))
+    key = pipelines[0] * (pipelines[1].max(initial=1) + 1) + pipelines[1]
     _, one, inverse = np.unique(key, return_index=True, return_inverse=True)
-    some = layout.take(one)
-    index = stage_index(some, stages)
+    pp, virtual = pipelines.reshape(2, -1)[:, one]
+    index = stage_index(pp, stages)
     counts = np.zeros((len(arch.blocks), *index.shape))
-    for turn in range(int(some.interleave.max(initial=1))):
-        run = index + turn * some.pp
-        start, end = (_first_layer(arch.num_hidden_layers, some, r) for r in (run, run + 1))
-        counts += np.where(turn < some.interleave, before[:, end] - before[:, start], 0.0)
-    return list(counts[..., inverse])
+    for turn in range(int(virtual.max(initial=1))):
+        run = index + turn * pp
+        start, end = (_first_layer(arch.num_hidden_layers, pp * virtual, r) for r in (run, run + 1))
+        counts += np.where(turn < virtual, before[:, end] - before[:, start], 0.0)
+    return list(counts[..., inverse.reshape(key.shape)])
 
 
-def _first_layer(layers: int, layout: Layout, run: Column) -> Column:
+def _first_layer(layers: int, runs: Column, run: Column) -> Column:
     """The layer that a run of layers begins with."""
-    runs = layout.pp * layout.interleave
     size, longer = layers // runs, layers % runs
     ends_count = (longer > 0) & ((layers + 2) % runs == 0)
     even = run * ((layers + 2) // runs) - 1

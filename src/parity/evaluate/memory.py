@@ -97,11 +97,11 @@ def training_memory(
 ) -> Memory:
     """Memory of the fullest stage of each layout, among `FULLEST`."""
     each = stage_memory(arch, job, layout, software, FULLEST)
-    shape = (len(FULLEST), len(layout))
-    fullest = np.argmax(each.total_bytes, axis=0)[None]
+    total = each.total_bytes
+    fullest = np.argmax(total, axis=0)[None]
     return Memory(
         *(
-            np.take_along_axis(np.broadcast_to(getattr(each, f.name), shape), fullest, 0)[0]
+            np.take_along_axis(np.broadcast_to(getattr(each, f.name), total.shape), fullest, 0)[0]
             for f in fields(Memory)
         )
     )
@@ -116,7 +116,7 @@ def stage_memory(
     """
     kind = footprint(software.footprint)
     blocks, embedding, head = kept_by_block(arch, job, layout, software)
-    stage = stage_index(layout, stages)
+    stage = stage_index(layout.pp, stages)
     both = copies(layout) > 1
     counts, first, last = stage_parts(arch, layout, stages)
     twin = stage_parts(arch, layout, [-1 - s for s in stages])
@@ -150,7 +150,7 @@ def stage_parts(
     arch: Architecture, layout: Layout, stages: Sequence[int]
 ) -> tuple[list[Number], NDArray[np.bool_], NDArray[np.bool_]]:
     """Layers of each block on pipeline stages, and whether they have embedding and head."""
-    index = stage_index(layout, stages)
+    index = stage_index(layout.pp, stages)
     return layers_of_stage(arch, layout, stages), index == 0, index == layout.pp - 1
 
 

@@ -11,8 +11,8 @@ from parity.catalogue.machine import Machine
 from parity.evaluate.training import training_step
 from parity.evidence.resolve import Case
 from parity.evidence.schema import SOME, Row
-from parity.evidence.sources import by_id, leaves_out
-from parity.layout.layout import RECOMPUTE, SCHEDULES, Column, Layout, columns
+from parity.evidence.sources import by_id, leaves_out, offload_of
+from parity.layout.layout import OFFLOADS, RECOMPUTE, SCHEDULES, Column, Layout, columns
 from parity.search.grid import MOST_VIRTUAL_STAGES, Space, layouts, powers_of_two
 from parity.search.train import evaluate
 from parity.timing.software import software
@@ -80,6 +80,7 @@ def _stated(case: Case) -> tuple[Layout, bool]:
         "zero": zero_stage(row.zero_or_fsdp, dp * cp),
         "sequence_parallel": int(row.seq_parallel != "no"),
         "schedule": SCHEDULES.index(by_id(row.set).schedule) if pp > 1 else 0,
+        "offload": OFFLOADS.index(offload_of(row)),
     }  # fmt: skip
     options = list(product(sizes, modes, _interleaves(case, pp)))
     axes = {name: np.full(len(options), value) for name, value in fixed.items()}

@@ -12,7 +12,7 @@ import numpy as np
 
 from parity.evaluate.memory import Counter
 from parity.evidence.schema import Convention, Row
-from parity.layout.layout import SCHEDULES
+from parity.layout.layout import OFFLOADS, SCHEDULES
 from parity.record import Record
 from parity.timing.software import CURRENT
 
@@ -34,6 +34,7 @@ class Set(Record, frozen=True, kw_only=True):
     recompute: dict[str, str] = msgspec.field(default_factory=dict)
     seq_len: int = 0
     schedule: str = SCHEDULES[0]  # of its pipelines
+    offload: dict[str, str] = msgspec.field(default_factory=dict)
     memory: Counter = "device"  # what its peaks of memory count
     silent: tuple[str, ...] = ()  # columns it leaves out: blank there does not mean 1
     note: str = ""
@@ -111,7 +112,7 @@ def with_conventions(row: Row) -> Row:
         time_kind=row.time_kind or ("train" if timed else "step"),
         task=row.task or ("lora" if _LORA.search(row.notes) else "pretrain"),
         ranks_per_chip=_ranks(row),
-        software=row.software or _software(row, about),
+        software=row.software or _by_text(row, about.software, CURRENT),
     )
 
 
@@ -159,11 +160,18 @@ def _benchmark(row: Row, model: str) -> Benchmark | None:
     return next((b for b in same if b.round in row.source), None)
 
 
-def _software(row: Row, about: Set) -> str:
-    """The generation for the first text that a row's place, notes or chip contain; `*` the rest."""
-    words = f"{row.where} {row.notes} {row.chip}".lower()
-    found = (name for text, name in about.software.items() if text.lower() in words)
-    return next(found, about.software.get("*", CURRENT))
+def offload_of(row: Row) -> str:
+    """What the recipe of a row keeps in the host's memory."""
+    return _by_text(row, by_id(row.set).offload, OFFLOADS[0])
+
+
+def _by_text(row: Row, table: dict[str, str], default: str) -> str:
+    """The entry of the first text that a row's place, notes, chip and sharding contain; `*` the
+    rest.
+    """
+    words = f"{row.where} {row.notes} {row.chip} {row.zero_or_fsdp}".lower()
+    found = (name for text, name in table.items() if text.lower() in words)
+    return next(found, table.get("*", default))
 
 
 def _convention(row: Row, about: Set) -> Convention:
