@@ -21,11 +21,13 @@ from parity.layout.shard import (
 )
 from parity.timing.footprint import Footprint, footprint
 from parity.timing.software import Software
-from parity.workload.activation import HALF_BYTES, every_other_product, is_made_again
+from parity.workload.activation import HALF_BYTES, is_made_again, product_outputs
 from parity.workload.dtype import DTYPE_BYTES
 from parity.workload.operator import Architecture, Attention, Linear, Operator
 from parity.workload.training import TrainingJob
 
+#: Ways to recompute selectively that keep outputs of products: of how many, one.
+EVERY = {"every-product": 1, "every-other-product": 2}
 #: Maximum and sum of a row of scores, kept by fused attention [Dao et al. 2022, arXiv 2205.14135].
 STATISTIC_BYTES = 4.0
 
@@ -83,9 +85,10 @@ def _kept(
     ]
     again = [is_made_again(op, kind.selective) for op in operators]
     scores, statistics = _scores(operators, layout, job.seq_len, tokens, era)
-    if "every-other-product" in kind.selective:
+    every = next((EVERY[m] for m in kind.selective if m in EVERY), 0)
+    if every:
         selective = tokens * hidden * HALF_BYTES * sequence_share(layout) + statistics
-        for op, elements in every_other_product(operators).items():
+        for op, elements in product_outputs(operators, every).items():
             selective = selective + elements * HALF_BYTES * tokens * output_share(op, layout)
     else:
         selective = sum((e for e, drop in zip(each, again, strict=True) if not drop), statistics)

@@ -13,10 +13,12 @@ from parity.errors import UnknownName
 from parity.record import Record
 
 #: Parts of a layer that selective recomputation makes again, by the names Megatron-Core gives them
-#: (`--recompute-modules`); `every-other-product` is the operator-wise choice of torchtitan.
+#: (`--recompute-modules`); or all but the outputs of every product (MaxText) or of every other one
+#: (torchtitan).
 Module = Literal[
-    "core_attn", "mla_up_proj", "moe_act", "layernorm", "mlp", "moe", "every-other-product"
-]
+    "core_attn", "mla_up_proj", "moe_act", "layernorm", "mlp", "moe",
+    "every-product", "every-other-product",
+]  # fmt: skip
 
 
 class Footprint(Record, frozen=True):

@@ -64,19 +64,21 @@ def is_made_again(operator: Operator, modules: tuple[str, ...]) -> bool:
     return any(operator.name in MADE_AGAIN.get(module, ()) for module in modules)
 
 
-def every_other_product(operators: tuple[Operator, ...]) -> dict[Operator, int]:
-    """Elements kept per token of each operator's output where every second product is made again.
+def product_outputs(operators: tuple[Operator, ...], every: int) -> dict[Operator, int]:
+    """Elements kept per token of each operator's output where products keep theirs: the first of
+    every `every` products of a layer, and attention where that is more than one.
 
-    torchtitan keeps the outputs of attention and of the first, third, ... product of a layer, with
-    the layer's input (parallelize_llama.py, `_save_list`).
+    torchtitan keeps the outputs of attention and of every second product, with the layer's input
+    (parallelize_llama.py, `_save_list`), MaxText those of every product (`remat_policy=minimal`,
+    jax.checkpoint_policies.dots_with_no_batch_dims_saveable).
     """
     kept: dict[Operator, int] = {}
     products = 0
     for op in operators:
         if isinstance(op, Linear):
-            odd = sum((products + i) % 2 == 0 for i in range(op.matrices))
+            chosen = sum((products + i) % every == 0 for i in range(op.matrices))
             products += op.matrices
-            kept[op] = op.outputs * op.active * odd // op.matrices
-        elif isinstance(op, Attention):
+            kept[op] = op.outputs * op.active * chosen // op.matrices
+        elif isinstance(op, Attention) and every > 1:
             kept[op] = op.query_heads * op.v_head_dim
     return kept
