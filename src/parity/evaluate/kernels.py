@@ -59,7 +59,7 @@ def rates(
     attention = efficiency(machine, half, draw)
     if software and DTYPE_BYTES[dtype] < ACTIVATION_BYTES:
         flash = flash * software.narrow_attention
-    held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.sustained
+    held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.attention_sustained
     peak = kernel_share * machine.peak_flop_per_s[dtype]
     return Rates(
         dtype=dtype,

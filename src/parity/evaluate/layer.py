@@ -51,6 +51,7 @@ class Layer:
     attention_forward: Cost  # the part selective recomputation does again
     attention_backward: Cost
     operators: Number  # how many there are, each started by the processor
+    routings: Number  # how often tokens are sorted to experts
     tp_s: Number  # forward; the backward pass sends as much
     ep_s: Number
     cp_s: Number
@@ -135,6 +136,7 @@ def operators_cost(
         attention_forward=add(nothing, *(forward_cost(w, rate, software) for w in attention)),
         attention_backward=add(nothing, *(input_cost(w, rate, software) for w in attention)),
         operators=started(operators, layout),
+        routings=float(any(is_routed(op) for op in operators)),
         tp_s=tensor_parallel_time(operators, layout, tokens, machine),
         ep_s=expert_parallel_time(operators, layout, tokens, machine),
         cp_s=context_parallel_time(operators, layout, tokens, machine),

@@ -172,10 +172,11 @@ def layer_seconds(layer: Layer, layout: Layout, software: Software) -> dict[str,
     starved = np.maximum(issue - forward.total_s, 0.0)
     starved_back = np.maximum(2.0 * issue - backward.total_s, 0.0)
     both = forward.total_s + backward.total_s
+    waits = (passes + 1.0) * layer.routings * software.routing_s
     return {
         "compute_s": forward.compute_s + backward.compute_s,
         "memory_s": forward.memory_s + backward.memory_s,
-        "launch_s": forward.launch_s + backward.launch_s + starved + starved_back,
+        "launch_s": forward.launch_s + backward.launch_s + starved + starved_back + waits,
         "recompute_s": again + full * starved,
         "tp_s": passes * layer.tp_s * shown_share(software.tp_overlap, software),
         "ep_s": shown_exchange(

@@ -45,6 +45,7 @@ class Curves(Record, frozen=True):
     attention_backward: Coefficient | None = None
     attention_launch_s: Coefficient | None = None
     attention_shape: AttentionShape | None = None
+    attention_sustained: Coefficient | None = None
     scan: Coefficient | None = None
     flash: ByKey = msgspec.field(default_factory=dict)  # by FlashAttention version
     memory: Coefficient | None = None
@@ -81,6 +82,7 @@ class Efficiency:
     attention_launch_s: Number
     attention_shape: AttentionShape
     sustained: Number  # of these rates, when kernels follow one another for hours
+    attention_sustained: Number  # of the rate of attention
     scan: Number  # of the 16-bit peak, by chunked recurrences
     memory: Number
     launch_s: Number
@@ -150,6 +152,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         attention_launch_s=number("attention_launch_s"),
         attention_shape=pick("attention_shape")[1],
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
+        attention_sustained=number("attention_sustained"),
         scan=number("scan"),
         memory=number("memory"),
         launch_s=number("launch_s"),

@@ -38,6 +38,7 @@ class Software(Record, frozen=True):
     near_engine_share: float  # of compute that hidden communication takes, inside a domain
     far_engine_share: float  # and across the network
     issue_s: float  # of the host processor, to start one operator
+    routing_s: float  # of a pass, while the host waits for how many tokens each expert gets
     traffic: float  # bytes moved by memory-bound operators, over one read and one write of each
     routed: float  # time of routed experts in training over that of the same products, dense
     gradient_bytes: float  # per gradient element as it is accumulated and reduced
@@ -51,7 +52,7 @@ class Software(Record, frozen=True):
 #: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
 #: besides its kernels differs from one code base to the next by about this much.
 FACTORS = {
-    "kernel_share": (0.85, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6),
+    "kernel_share": (0.85, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routing_s": (0.4, 2.5),
     "routed": (0.55, 1.6),
 }  # fmt: skip
 #: And hidden fractions, as a difference.
