@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parity.catalogue.machine import Number
 from parity.evaluate.stages import distinct_divisions
@@ -159,10 +160,7 @@ def layers_of_stage(arch: Architecture, layout: Layout, stages: Sequence[int]) -
     2104.04473, §2.2]. Where they do not come out even, embedding and head count as a layer each if
     that does [Llama 3, arXiv 2407.21783, §3.3.2], else the first runs are longer.
     """
-    before = np.zeros((len(arch.blocks), arch.num_hidden_layers + 1))
-    for i, block in enumerate(arch.order):
-        before[:, i + 1] = before[:, i]
-        before[block, i + 1] += 1
+    before = _before(arch)
     pipelines = np.stack(np.broadcast_arrays(layout.pp, layout.interleave))
     key = pipelines[0] * (pipelines[1].max(initial=1) + 1) + pipelines[1]
     _, one, inverse = np.unique(key, return_index=True, return_inverse=True)
@@ -174,6 +172,21 @@ def layers_of_stage(arch: Architecture, layout: Layout, stages: Sequence[int]) -
         start, end = (_first_layer(arch.num_hidden_layers, pp * virtual, r) for r in (run, run + 1))
         counts += np.where(turn < virtual, before[:, end] - before[:, start], 0.0)
     return list(counts[..., inverse.reshape(key.shape)])
+
+
+def layers_between(arch: Architecture, start: Column, end: Column) -> list[Number]:
+    """Layers of each block from layer `start` to the one before `end`. [1]"""
+    before = _before(arch)
+    return list(before[:, end] - before[:, start])
+
+
+def _before(arch: Architecture) -> NDArray[np.float64]:
+    """How many layers of each block there are before each layer, and in all."""
+    before = np.zeros((len(arch.blocks), arch.num_hidden_layers + 1))
+    for i, block in enumerate(arch.order):
+        before[:, i + 1] = before[:, i]
+        before[block, i + 1] += 1
+    return before
 
 
 def _first_layer(layers: int, runs: Column, run: Column) -> Column:

@@ -79,6 +79,17 @@ class Holding:
     replicas: Number  # chips that hold the same
 
 
+@dataclass(frozen=True)
+class OnChip:
+    """What of the model is on a chip: layers of each block, ends, microbatches in flight."""
+
+    held: list[Number]
+    kept: list[Number]  # as many as have activations of one microbatch
+    first: Number  # whether the embedding is there
+    last: Number  # whether the head is
+    flying: Number
+
+
 def counted_bytes(memory: Memory, software: Software, counter: Counter) -> Number:
     """The bytes that a counter shows: handed out by the allocator at most, held by it, blocks that
     it cannot use among them, or taken on the device. [byte]
@@ -114,20 +125,28 @@ def stage_memory(
 
     stages: from 0 on, or -1 for the last, as in a list.
     """
-    kind = footprint(software.footprint)
-    blocks, embedding, head = kept_by_block(arch, job, layout, software)
     stage = stage_index(layout.pp, stages)
     both = copies(layout) > 1
     counts, first, last = stage_parts(arch, layout, stages)
     twin = stage_parts(arch, layout, [-1 - s for s in stages])
     held = [n + both * other for n, other in zip(counts, twin[0], strict=True)]
     kept = [n / copies(layout) for n in held]
-    first, last = first | (both & twin[1]), last | (both & twin[2])
-    tokens = layout.microbatch * job.seq_len / layout.cp
+    ends = first | (both & twin[1]), last | (both & twin[2])
     microbatches = np.ceil(job.global_batch_sequences / (layout.dp * layout.microbatch))
+    flying = in_flight(layout, microbatches, stage)
+    return chip_memory(arch, job, layout, software, OnChip(held, kept, *ends, flying))
+
+
+def chip_memory(
+    arch: Architecture, job: TrainingJob, layout: Layout, software: Software, chip: OnChip
+) -> Memory:
+    """Memory of a chip that has this of the model."""
+    kind = footprint(software.footprint)
+    blocks, embedding, head = kept_by_block(arch, job, layout, software)
+    held, kept, first, last, flying = chip.held, chip.kept, chip.first, chip.last, chip.flying
+    tokens = layout.microbatch * job.seq_len / layout.cp
     states = _states(arch, job, layout, kind, (blocks, embedding, head), (held, first, last))
     boundary = tokens * arch.hidden_size * HALF_BYTES * sequence_share(layout)
-    flying = in_flight(layout, microbatches, stage)
     logits = tokens * arch.vocab_size / layout.tp * kind.logit_bytes
     gathered = kind.gathered_inputs * (layout.tp > 1) * (layout.sequence_parallel > 0)
     shapes = _largest([b.shapes for b in blocks], held) + last * head.shapes

@@ -18,13 +18,14 @@ import numpy as np
 from parity.catalogue.machine import UNBOUNDED, Draw, Level, Machine, Number, central
 from parity.errors import MissingFact
 from parity.evaluate.gradients import once_a_step
+from parity.evaluate.kept import layers_between
 from parity.evaluate.kernels import ACTIVATION_BYTES, rates
 from parity.evaluate.layer import Layer
-from parity.evaluate.memory import training_memory
+from parity.evaluate.memory import OnChip, chip_memory
 from parity.evaluate.schedule import bubble_seconds, runs
 from parity.evaluate.stages import Pieces, pieces
 from parity.evaluate.training import hop_seconds, layer_seconds, update_seconds
-from parity.layout.layout import Layout
+from parity.layout.layout import Column, Layout
 from parity.timing.collective import all_reduce, send
 from parity.timing.software import Software, drawn
 from parity.workload.count import parameters
@@ -126,7 +127,7 @@ def held(
     embedding and the stages in front, else the head and the last ones.
     Broadcasts: machine figures of shape (samples, 1) give times of shape (samples, layouts).
     """
-    software = drawn(software, draw)
+    software, layers = drawn(software, draw), np.broadcast_to(layers, layout.pp.shape)
     rate = rates(machine, job.dtype, draw, software)
     parts = _own(pieces(arch, job, layout, machine, rate, software), layout, layers, first=first)
     tip = parts.embedding if first else parts.head
@@ -138,7 +139,7 @@ def held(
     outer = (parts.first if first else parts.last) * a_layer + an_end
     at_work = ("compute_s", "memory_s", "recompute_s")
     hop = hop_seconds(arch, replace(parts, alone=layout.pp == 1), layout, machine, software)
-    one, more = _memory(arch, parts, layout, software, first=first)
+    one, more = _memory(arch, job, layout, layers, software, first=first)
     return Held(
         slowest_s=np.maximum(parts.fullest * a_layer, outer),
         layer_s=a_layer,
@@ -177,30 +178,44 @@ def _own(whole: Pieces, layout: Layout, layers: Number, *, first: bool) -> Piece
 
 def _empty(end: Layer) -> Layer:
     """An end of the model that is held elsewhere."""
-    nothing = np.zeros_like(end.parameters)
-    return replace(end, parameters=nothing, saved_bytes=nothing)
+    return replace(end, parameters=np.zeros_like(end.parameters))
 
 
 def _memory(
-    arch: Architecture, parts: Pieces, layout: Layout, software: Software, *, first: bool
-) -> tuple[Number, Number]:
-    """(bytes with one microbatch in flight, for each further one).
+    arch: Architecture, job: TrainingJob, layout: Layout, layers: Column, software: Software,
+    *, first: bool,
+) -> tuple[Number, Number]:  # fmt: skip
+    """(bytes with one microbatch in flight, for each further one) of the fullest stage.
 
-    The last kind under 1F1B keeps as many as it has stages itself: (all, 0). Elsewhere the count
-    depends on all stages; the line between one and the most there can be is an upper bound.
+    In front that is the first or the second stage, of the last kind its first or its last. The last
+    kind under 1F1B keeps as many as it has stages itself: (all, 0). Elsewhere the count depends on
+    all stages; the line between one and the most there can be is an upper bound.
     """
+    total, fullest, single = arch.num_hidden_layers, -(-layers // layout.pp), layout.pp == 1
+    start, yes, no = total - layers, layout.pp > 0, layout.pp < 0
+    deep = layout.replace(pp=np.maximum(layout.pp, 2))
 
-    def with_flying(count: float, deep: Layout) -> Number:
-        flying = replace(parts, microbatches=np.full(len(layout), count))
-        return training_memory(arch, flying, deep, software).total_bytes
+    def stage(begin: Column, end: Column, tip: Number, flying: Number) -> Number:
+        counts = layers_between(arch, begin, np.minimum(end, total))
+        embedding, head = (tip, no) if first else (no, tip)
+        return chip_memory(
+            arch, job, deep, software, OnChip(counts, counts, embedding, head, flying)
+        ).total_bytes
 
-    most = layout.replace(pp=np.full_like(layout.pp, MOST_IN_FLIGHT))
-    one, many = with_flying(1, most), with_flying(MOST_IN_FLIGHT, most)
-    more = (many - one) / (MOST_IN_FLIGHT - 1)
+    def of_both(flying: Number, at_end: Number) -> Number:
+        if first:
+            inner = stage(fullest, np.where(single, fullest, 2 * fullest), no, flying)
+            return np.maximum(stage(0 * fullest, fullest, yes, at_end), inner)
+        outer = stage(total - layers // layout.pp, total + 0 * start, yes, at_end)
+        return np.maximum(stage(start, start + fullest, single, flying), outer)
+
+    one = of_both(1.0, 1.0)
+    more = (of_both(MOST_IN_FLIGHT, MOST_IN_FLIGHT) - one) / (MOST_IN_FLIGHT - 1)
     if first:
         return one, more
-    own = training_memory(arch, parts, layout, software).total_bytes
+    m = np.ceil(job.global_batch_sequences / (layout.dp * layout.microbatch))
     eager = runs(layout, "1f1b")
+    own = of_both(np.minimum(m, layout.pp), 1.0)
     return np.where(eager, own, one), np.where(eager, 0.0, more)
 
 
