@@ -1,12 +1,9 @@
-# /// script
-# dependencies = ["tomlkit"]
-# ///
-"""Fits the figures that only whole steps show and, with `--write`, puts them into the data files.
+"""Fits the figures that only whole steps show and, with `--write`, writes them to `steps.toml`.
 
     python tools/fit_steps.py [--write]
 
-Needs SciPy (the `fit` extra) and, to write, tomlkit. The fit is linear around the stated figures,
-so it is written and repeated until nothing moves by more than a percent.
+Needs SciPy (the `fit` extra). The fit is linear around the stated figures, so it is written and
+repeated until nothing moves by more than a percent.
 """
 
 from __future__ import annotations
@@ -14,13 +11,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TIMING = ROOT / "src/parity/timing/data"
-#: Half-width of the range written around a fitted rate.
-SPREAD = 0.20
-ROUNDS = 6
+TARGET = Path(__file__).resolve().parent.parent / "src/parity/timing/data/steps.toml"
+#: Range written around a fitted figure: factors down and up; no share is above 1.
+DOWN, UP = 0.8, 1.2
+ROUNDS = 8
+STILL = 0.01
 
 
 def main() -> None:
@@ -28,14 +26,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     if not parser.parse_args().write:
-        moved()
+        move(write=False)
         return
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS):  # the files are read once a process
         if subprocess.run([sys.executable, __file__, "--once"], check=False).returncode == 0:
             return
 
 
-def moved(*, write: bool = False) -> float:
+def move(*, write: bool) -> float:
     """One fit, printed; the largest relative move of a figure."""
     from parity.evidence import read
     from parity.evidence.fit import fitted, steps_of
@@ -44,39 +42,41 @@ def moved(*, write: bool = False) -> float:
     found = fitted(steps).figures
     stated = dict(zip(steps.keys, steps.stated.tolist(), strict=True))
     for key, value in found.items():
-        print(f"{key:45s} {stated[key]:10.3g} -> {value:10.3g}")
+        print(f"{key:40s} {stated[key]:10.3g} -> {value:10.3g}")
     if write:
-        put({key: float(f"{value:.3g}") for key, value in found.items()})
+        TARGET.write_text(page({k: float(f"{v:.3g}") for k, v in found.items()}), "utf-8")
     return max(abs(found[key] / stated[key] - 1) for key in found)
 
 
-def put(found: dict[str, float]) -> None:
-    """Write the figures where they belong, comments and order kept."""
-    import tomlkit
-
-    efficiency = tomlkit.parse((TIMING / "efficiency.toml").read_text("utf-8"))
-    software = tomlkit.parse((TIMING / "software.toml").read_text("utf-8"))
-    for key, value in found.items():
+def page(found: dict[str, float]) -> str:
+    """The file."""
+    tables: dict[str, list[str]] = defaultdict(list)
+    for key, value in sorted(found.items()):
         if key.startswith("software."):
             _, generation, name = key.split(".")
-            software[generation][name] = value
-        elif key == "power_exponent":
-            efficiency["prior"][key]["value"] = value
+            tables[f"software.{generation}"].append(f"{name} = {value}")
         else:
-            family, _, bits = key.split(".")
-            entry = tomlkit.inline_table()
-            entry.update({
-                "value": value, "low": round(value * (1 - SPREAD), 3),
-                "high": round(min(value * (1 + SPREAD), 1.0), 3),
-                "provenance": "measured", "source": "steps",
-            })  # fmt: skip
-            own = efficiency["families"].setdefault(family, tomlkit.table())
-            own.setdefault("sustained", tomlkit.table())[bits] = entry
-    (TIMING / "efficiency.toml").write_text(tomlkit.dumps(efficiency), "utf-8")
-    (TIMING / "software.toml").write_text(tomlkit.dumps(software), "utf-8")
+            family, name = key.split(".", 1) if "." in key else ("", key)
+            where = f"families.{family}" if family else "prior"
+            tables[where].append(f"{name} = {figure(value, capped=bool(family))}")
+    head = (
+        "# Written by tools/fit_steps.py from published training steps; do not edit. Read last.\n"
+    )
+    return head + "".join(
+        f"\n[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sorted(tables.items())
+    )
+
+
+def figure(value: float, *, capped: bool) -> str:
+    """A figure with its range, as a TOML table."""
+    high = round(min(value * UP, 1.0) if capped else value * UP, 3)
+    return (
+        f"{{ value = {value}, low = {round(value * DOWN, 3)}, high = {high}, "
+        'provenance = "measured", source = "steps" }'
+    )
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--once"]:
-        sys.exit(0 if moved(write=True) < 0.01 else 1)
+        sys.exit(0 if move(write=True) < STILL else 1)
     main()

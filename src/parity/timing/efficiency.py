@@ -1,7 +1,8 @@
 """What kernels reach of the peak, as data: per chip, chip family and dtype, with ranges.
 
-Two files: `efficiency.toml` is kept by hand; `kernels.toml` is written by `tools/fit_kernels.py`,
-fitted to measured tables of kernels, and goes before it.
+Three files: `efficiency.toml` is kept by hand; `kernels.toml` is written by `tools/fit_kernels.py`,
+fitted to measured tables of kernels; `steps.toml` by `tools/fit_steps.py`, fitted to training steps.
+The later goes before the earlier.
 """
 
 from __future__ import annotations
@@ -94,8 +95,9 @@ def book() -> Book:
     """The efficiency files, read once."""
     data = files("parity.timing").joinpath("data")
     merged: dict[str, Any] = {}
-    for name in ("efficiency.toml", "kernels.toml"):
+    for name in ("efficiency.toml", "kernels.toml", "steps.toml"):
         _merge(merged, tomllib.loads(data.joinpath(name).read_text("utf-8")))
+    merged.pop("software")  # `timing/software.py` reads that
     return msgspec.convert(merged, Book)
 
 

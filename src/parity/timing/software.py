@@ -81,9 +81,11 @@ def drawn(one: Software, draw: Draw) -> Software:
 
 @cache
 def _all() -> dict[str, Software]:
-    text = files("parity.timing").joinpath("data/software.toml").read_text("utf-8")
+    data = files("parity.timing").joinpath("data")
+    fitted = tomllib.loads(data.joinpath("steps.toml").read_text("utf-8"))["software"]
     whole: dict[str, dict[str, Any]] = {}
-    for name, stated in tomllib.loads(text).items():
+    for name, own in tomllib.loads(data.joinpath("software.toml").read_text("utf-8")).items():
+        stated = {**own, **fitted.get(name, {})}
         base = whole.get(stated.pop("like", ""), {"owners": {}})
         owners = {**base["owners"], **dict.fromkeys(stated, name)}
         whole[name] = {**base, **stated, "name": name, "owners": owners}
