@@ -184,7 +184,7 @@ def _states(
     """(weights, gradients, optimizer) of the dense part and of routed experts together."""
     (blocks, embedding, head), (counts, first, last) = kept, there
     narrow = DTYPE_BYTES[job.dtype] < HALF_BYTES
-    tied = np.where(layout.pp > 1, tied_parameters(arch, layout), 0.0)
+    tied = np.where(first, 0.0, tied_parameters(arch, layout))
     trains_tied = np.where(head.trained + embedding.trained > 0, tied, 0.0)
     ends = first * embedding.parameters + last * (head.parameters + tied)
     dense = Holding(
@@ -220,6 +220,7 @@ def model_state(
     """
     n, trained, shards = held.parameters, held.trained, held.replicas
     weight = kind.narrow_weight_bytes if narrow else kind.weight_bytes
+    frozen = kind.narrow_frozen_bytes if narrow else kind.weight_bytes
     summed = 0.0 if dtype == "fp16" else kind.summed_bytes
     gradient = kind.gradient_bytes + summed
     whole_stage = kind.pipeline_keeps_whole & (layout.pp > 1)
@@ -228,7 +229,9 @@ def model_state(
     unscattered = held.of_layer * kind.gathered_gradient_bytes * (np.asarray(trained) > 0)
     whole_gradients = np.where(whole_stage & (layout.zero >= 3), trained * gradient, 0.0)
     weights = np.where(
-        layout.zero >= 3, n * kind.share_bytes / shards + gathered * weight, n * weight
+        layout.zero >= 3,
+        n * kind.share_bytes / shards + gathered * weight,
+        trained * weight + (n - trained) * frozen,
     )
     gradients = np.where(
         layout.zero >= 2,

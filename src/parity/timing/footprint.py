@@ -30,6 +30,7 @@ class Footprint(Record, frozen=True):
     title: str
     weight_bytes: float  # per parameter as it is computed with
     narrow_weight_bytes: float  # the same where products are in 8 bits or less
+    narrow_frozen_bytes: float  # the same of a weight that is not trained
     share_bytes: float  # per parameter of an FSDP share at rest
     gradient_bytes: float  # per parameter, kept from one microbatch to the next
     summed_bytes: float  # more of them, where bf16 gradients are summed in 32 bits beside
