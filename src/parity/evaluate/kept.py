@@ -27,7 +27,8 @@ from parity.workload.dtype import DTYPE_BYTES
 from parity.workload.operator import Architecture, Attention, Linear, Operator
 from parity.workload.training import TrainingJob
 
-#: Ways to recompute selectively that keep outputs of products: of how many, one.
+#: Ways to recompute selectively that keep outputs of products: of how many, one. Where all of them
+#: are kept, the compiler fuses what is between, and nothing else exists at any time.
 EVERY = {"every-product": 1, "every-other-product": 2}
 #: Maximum and sum of a row of scores, kept by fused attention [Dao et al. 2022, arXiv 2205.14135].
 STATISTIC_BYTES = 4.0
@@ -39,6 +40,7 @@ class Kept:
 
     whole_bytes: Number  # without recomputation
     selective_bytes: Number  # with selective recomputation
+    at_work_bytes: Number  # while it is made again
     parameters: Number  # of the dense part
     routed_parameters: Number  # of routed experts
     trained: Number  # of the dense part, the rest being frozen
@@ -98,9 +100,11 @@ def _kept(
     routed = [(op, parameters_per_chip(op, layout)) for op in operators if is_routed(op)]
     one = [n / (op.experts / layout.ep) for op, n in routed if not op.frozen]
     trained = [n for op, n in dense if not op.frozen]
+    whole = sum(each, scores + statistics)
     return Kept(
-        whole_bytes=sum(each, scores + statistics),
+        whole_bytes=whole,
         selective_bytes=selective,
+        at_work_bytes=selective if every == 1 else whole,
         parameters=sum((n for _, n in dense), zero),
         routed_parameters=sum((n for _, n in routed), zero),
         trained=sum(trained, zero),

@@ -260,10 +260,10 @@ def activations(
 
 def working_set(blocks: list[Kept], counts: list[Number], layout: Layout) -> Number:
     """Bytes of what is computed again and used at once: one layer's. [byte]"""
-    again = [np.maximum(b.whole_bytes - b.selective_bytes, 0.0) for b in blocks]
+    again = [np.maximum(b.at_work_bytes - b.selective_bytes, 0.0) for b in blocks]
     return np.select(
         [layout.recompute == 2, layout.recompute == 1],
-        [_largest([b.whole_bytes for b in blocks], counts), _largest(again, counts)],
+        [_largest([b.at_work_bytes for b in blocks], counts), _largest(again, counts)],
         0.0,
     )
 
