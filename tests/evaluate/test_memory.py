@@ -235,3 +235,14 @@ def test_under_dualpipe_a_chip_has_a_stage_from_either_end() -> None:
     weights = plain.weights_bytes[:, 0]
     assert dual.weights_bytes[:, 0] == pytest.approx(weights + weights[::-1])
     assert dual.total_bytes[:, 0] == pytest.approx(dual.total_bytes[::-1, 0])
+
+
+def test_deepseek_v3_parameters_of_a_stage_and_of_a_chip() -> None:
+    """Zhang, Su 2025, arXiv 2502.07846: a stage of four mixtures has 86 GB of 16-bit parameters, a
+    chip 11.64 with two tensor- and eight expert-parallel ones.
+    """
+    for layout, stated in ((single(), 86.0), (single(tp=2, dp=16, ep=8), 11.64)):
+        blocks, _, _ = kept_by_block(model("deepseek-v3"), job(32, 4096), layout, software())
+        mixture = blocks[1]
+        layer = float(mixture.parameters[0]) + float(mixture.routed_parameters[0])
+        assert 4 * 2 * layer / GIB == pytest.approx(stated, rel=0.02)
