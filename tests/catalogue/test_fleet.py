@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from parity.catalogue.machine import machine
 from parity.catalogue.schema import Support
 from parity.catalogue.spec import parse_fleet
 from parity.errors import BadQuantity, ParityError, UnknownName, UsageError
@@ -124,6 +125,16 @@ def test_what_is_wrong_is_said_in_a_sentence(text, error, said):
         parse_fleet(text)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_link_as_the_user_states_it_goes_before_that_of_the_cluster():
+    text = "a100@scale_out.bandwidth=5GB/s,scale_up.bandwidth=100GB/s,scale_up.domain=4,node=4"
+    (batch,) = parse_fleet(text)
+    near, far = machine(batch.chip).levels
+    assert (near.size, near.bandwidth_bytes_per_s, far.bandwidth_bytes_per_s) == (4, 100e9, 5e9)
+    assert machine(batch.chip).node == 4
+    usual = machine(parse_fleet("a100")[0].chip)
+    assert [level.bandwidth_bytes_per_s for level in usual.levels] == [300e9, 25e9]
 
 
 WORDS = st.sampled_from(

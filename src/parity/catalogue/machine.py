@@ -93,7 +93,7 @@ def machine(chip: Chip, cluster: str = "", draw: Draw = central) -> Machine:
         memory_bandwidth_bytes_per_s=number("memory.bandwidth", chip.memory.bandwidth, "2TB/s"),
         tdp_w=draw(f"{chip.id}.tdp", tdp.value, tdp.low, tdp.high) if tdp else None,
         units=int(chip.compute.units.value) if chip.compute.units else 0,
-        node=_count(built.chips_per_node if built else chip.node, 8),
+        node=_node(chip, built),
         levels=_levels(chip, built, number, draw),
         host_bytes_per_s=_host_rate(chip, draw),
     )
@@ -108,6 +108,15 @@ def _host_rate(chip: Chip, draw: Draw) -> Number | None:
     return level.bandwidth_bytes_per_s * level.achieved_fraction
 
 
+def _stated(own: Fact | None, wired: Fact | None) -> Fact | None:
+    """The cluster's figure of a link, unless the user states one of the chip."""
+    return own if own is not None and own.provenance == "user" else wired or own
+
+
+def _node(chip: Chip, built: Cluster | None) -> int:
+    return _count(_stated(chip.node, built.chips_per_node if built else None), 8)
+
+
 def _count(fact: Fact | None, default: int) -> int:
     return int(fact.value) if fact else default
 
@@ -115,13 +124,12 @@ def _count(fact: Fact | None, default: int) -> int:
 def _levels(chip: Chip, built: Cluster | None, number: Reader, draw: Draw) -> tuple[Level, ...]:
     """Scale-up domain, then the host bus where a node holds more than a domain, then the fabric."""
     up = built.scale_up if built else None
-    node = _count(built.chips_per_node if built else chip.node, 8)
-    domain = _count((up and up.domain) or chip.scale_up.domain, 1)
+    node = _node(chip, built)
+    domain = _count(_stated(chip.scale_up.domain, up.domain if up else None), 1)
     levels: list[Level] = []
     if domain > 1:
-        bandwidth = number(
-            "scale_up.bandwidth", (up and up.bandwidth) or chip.scale_up.bandwidth, "200GB/s"
-        )
+        fact = _stated(chip.scale_up.bandwidth, up.bandwidth if up else None)
+        bandwidth = number("scale_up.bandwidth", fact, "200GB/s")
         topology: Topology = up.topology if up else "switch"
         link = up.link if up else chip.scale_up.link
         levels.append(_level("scale-up", domain, topology, bandwidth, link, draw))
@@ -141,7 +149,7 @@ def _host_bandwidth(chip: Chip, host: Fact | str | None, number: Reader) -> Numb
 
 def _fabric(chip: Chip, built: Cluster | None, number: Reader, draw: Draw) -> list[Level]:
     out = built.scale_out if built else None
-    fact = (out and out.bandwidth) or chip.scale_out.bandwidth
+    fact = _stated(chip.scale_out.bandwidth, out.bandwidth if out else None)
     if fact is None or fact.value == 0:
         return []
     bandwidth = number("scale_out.bandwidth", fact, "50GB/s")
