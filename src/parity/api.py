@@ -28,7 +28,7 @@ from parity.search import mixed as mixing
 from parity.search import run as running
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
-from parity.search.mixed_run import mixed_run
+from parity.search.mixed_run import mixed_run, stretch_of
 from parity.search.serve import ServingJob, best_replica
 from parity.timing.software import CURRENT, Software, software
 from parity.units import parse, parse_count, parse_length
@@ -112,7 +112,7 @@ def _plan_fleet(run: _Run, fleet: mixing.Fleet, dtype: str, stated: Stated, top:
     """The best plan of several kinds of chip in one job."""
     own, chosen = mixing.common_dtype(tuple(one.chip for one, _ in fleet), _asked(dtype))
     arch, job = run.arch, structs.replace(run.job, dtype=own)
-    plan = mixing.best_mixed(arch, job, fleet, run.era)
+    plan = mixing.best_mixed(arch, job, fleet, run.era, stretch_of(arch, job, run.era, stated))
     found = mixed_run(arch, plan, run.era, stated)
     about = [
         finding

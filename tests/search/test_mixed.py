@@ -27,9 +27,10 @@ from parity.search.mixed import (
     common_dtype,
     fleet_of,
     mixed_findings,
+    steps_alone,
 )
 from parity.search.mixed_replicas import Replicas, shares
-from parity.search.mixed_run import fleet_reliability, mixed_run
+from parity.search.mixed_run import fleet_reliability, mixed_run, stretch_of
 from parity.search.mixed_stages import best_split, stage_layouts
 from parity.search.mixed_step import Part, Way, mixed_step, step_samples, what_binds
 from parity.timing.draw import Sampler
@@ -338,6 +339,21 @@ def test_failures_of_all_kinds_add_up() -> None:
     assert run.days_range[0] <= run.days <= run.days_range[1]
     steps = plan.job.steps * plan.time_s / 86400
     assert run.days == pytest.approx(steps / float(np.ravel(run.goodput.fraction)[0]))
+
+
+def test_chips_that_fail_more_than_they_add_stay_idle() -> None:
+    arch, work = model("llama-3.1-405b"), job(2048)
+    stretch = stretch_of(arch, work, software(), Stated(mtbf_hours=20_000))
+    steps, run = (
+        best_mixed(arch, work, fleet("16384xh100,16384xa100"), software(), one)
+        for one in (steps_alone, stretch)
+    )
+    assert steps.way.manner == "stages"
+    assert run.way.manner == "alone"
+    (idle,) = run.idle
+    assert idle.joined is not None
+    assert idle.joined.time_s < run.way.time_s
+    assert run.days(idle.joined) > run.days(run.way)
 
 
 # --- what cannot be asked ----------------------------------------------------------------------

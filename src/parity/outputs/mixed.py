@@ -16,7 +16,6 @@ from parity.record import Finding
 from parity.search.mixed import MixedPlan
 from parity.search.mixed_run import MixedRun
 from parity.search.mixed_step import Part, Way
-from parity.search.train import TrainingPlan
 from parity.units import render, significant
 from parity.workload.operator import Architecture
 
@@ -29,10 +28,10 @@ def mixed_answer(
 ) -> Answer:
     """The fastest way to use the fleet, its parts, the other ways and each kind alone."""
     plan = run.plan
-    others = list(zip(plan.others, run.other_days, strict=True))[: top - 1]
+    others = plan.others[: top - 1]
     content: dict[str, object] = {
         "answer": answer_fields(arch, run),
-        "runners_up": [way_fields(way, days) for way, days in others],
+        "runners_up": [way_fields(plan, way) for way in others],
         "findings": findings,
     }
     families = dict.fromkeys(part.machine.chip.family for part in plan.way.parts)
@@ -75,7 +74,11 @@ def answer_fields(arch: Architecture, run: MixedRun) -> dict[str, object]:
         "parts": [part_fields(plan, i) for i in range(len(plan.way.parts))],
         "alone": [alone_fields(run, i) for i in range(len(plan.alone))],
         "idle": [
-            {"chip": idle.machine.chip.id, "chips": idle.chips, "step_time_s": idle.with_s}
+            {
+                "chip": idle.machine.chip.id,
+                "chips": idle.chips,
+                "days": plan.days(idle.joined) if idle.joined else None,
+            }
             for idle in plan.idle
         ],
     }
@@ -130,19 +133,18 @@ def alone_fields(run: MixedRun, i: int) -> dict[str, object]:
 
 def days_alone(run: MixedRun, target: Machine) -> float | None:
     """Days of the whole run on one kind; None where it cannot train the model."""
-    all_ways = ((run.plan.way, run.days), *zip(run.plan.others, run.other_days, strict=True))
-    for way, days in all_ways:
+    for way in (run.plan.way, *run.plan.others):
         if way.manner == "alone" and way.parts[0].machine is target:
-            return days
+            return run.plan.days(way)
     return None
 
 
-def way_fields(way: Way, days: float) -> dict[str, object]:
+def way_fields(plan: MixedPlan, way: Way) -> dict[str, object]:
     """Another way to use the fleet, in short."""
     return {
         "manner": way.manner,
         "step_time_s": way.time_s,
-        "days": days,
+        "days": plan.days(way),
         "parts": [
             {
                 "chip": part.machine.chip.id,
@@ -173,17 +175,14 @@ def sentence(arch: Architecture, run: MixedRun) -> str:
 
 
 def _gain_words(plan: MixedPlan) -> str:
-    best = min(
-        (found for found in plan.alone if isinstance(found, TrainingPlan)),
-        key=lambda found: found.time_s,
-        default=None,
-    )
-    if best is None:
+    best = plan.best_alone
+    if best is None or plan.gain is None:
         return "no kind holds the model alone; "
-    if plan.way.manner == "alone" or plan.gain is None:
+    if plan.way is best:
         others = " and ".join(f"{idle.chips:,} {idle.machine.chip.id}" for idle in plan.idle)
         return f"{others} would not speed it up; "
-    return f"{plan.gain:.2f} times as fast as {best.chips:,} {best.machine.chip.id} alone; "
+    (one,) = best.parts
+    return f"{plan.gain:.2f} times as fast as {one.chips:,} {one.machine.chip.id} alone; "
 
 
 def summary(arch: Architecture, run: MixedRun) -> Fields:
@@ -197,7 +196,7 @@ def summary(arch: Architecture, run: MixedRun) -> Fields:
         ("speed", f"{each} tokens/s/chip, {render(plan.tokens_per_s, '1')} tokens/s in all"),
         ("MFU", f"{100 * plan.mfu(arch):.1f} % of the peaks together"),
     ]
-    if plan.of_sum is not None:
+    if plan.of_sum is not None and len(plan.way.parts) > 1:
         rows.append(("use", f"{100 * plan.of_sum:.0f} % of the sum of the kinds' speeds alone"))
     rows += [("goodput", trains(run)), ("lost", losses(run))]
     if plan.power_w is not None:
@@ -248,15 +247,15 @@ def _days(run: MixedRun, target: Machine) -> str:
     return "—" if days is None else significant(days)
 
 
-def others_table(plan: MixedPlan, others: list[tuple[Way, float]]) -> tuple[Table, ...]:
+def others_table(plan: MixedPlan, others: tuple[Way, ...]) -> tuple[Table, ...]:
     """The other ways to use the fleet, best first."""
     rows = tuple(
         (
             f"{fleet_text(way.parts)} {way.manner}",
             render(way.time_s, "s"),
-            significant(days),
-            f"+{100 * (way.time_s / plan.time_s - 1):.1f} %",
+            significant(plan.days(way)),
+            f"+{100 * (way.run_s / plan.way.run_s - 1):.1f} %",
         )
-        for way, days in others
+        for way in others
     )
     return (Table(("other way", "step", "days", "slower by"), rows, "lrrr"),) if rows else ()

@@ -7,8 +7,8 @@ every pair in both orders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import TypeAlias
 
@@ -25,11 +25,11 @@ from parity.search.findings import choose_dtype, computes_in, note
 from parity.search.mixed_replicas import Replicas, replicas_of, shares
 from parity.search.mixed_stages import best_split
 from parity.search.mixed_step import MixedStep, Part, Way, mixed_step, step_samples, what_binds
-from parity.search.run import p10_p90
+from parity.search.run import SECONDS_A_DAY, p10_p90
 from parity.search.train import Bound, TrainingPlan, best_plans, comparable
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
-from parity.units import render
+from parity.units import significant
 from parity.workload.flop import flop_per_token
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -47,8 +47,7 @@ class Idle:
 
     machine: Machine
     chips: int
-    without_s: float
-    with_s: float | None  # the best step in which it takes part; None where there is none
+    joined: Way | None  # the best way in which it takes part with others
 
 
 @dataclass(frozen=True)
@@ -83,13 +82,23 @@ class MixedPlan:
 
     @property
     def gain(self) -> float | None:
-        """Speed over that of the best kind alone; None where no kind can do it alone."""
-        times = [plan.time_s for plan in self.alone if isinstance(plan, TrainingPlan)]
-        return min(times) / self.time_s if times else None
+        """Speed of the run over that on the best kind alone; None where none can do it alone."""
+        best = self.best_alone
+        return best.run_s / self.way.run_s if best else None
+
+    @property
+    def best_alone(self) -> Way | None:
+        """The fastest run on one kind; None where none can do it alone."""
+        single = [way for way in (self.way, *self.others) if way.manner == "alone"]
+        return single[0] if single else None
+
+    def days(self, way: Way) -> float:
+        """Days of the whole run one way."""
+        return self.job.steps * way.run_s / SECONDS_A_DAY
 
     @property
     def of_sum(self) -> float | None:
-        """Speed over the sum of all kinds' speeds alone; None where one cannot do it alone."""
+        """Speed of a step over the sum of all kinds' alone; None where one cannot do it alone."""
         able = [plan for plan in self.alone if isinstance(plan, TrainingPlan)]
         if len(able) < len(self.alone):
             return None
@@ -141,9 +150,21 @@ def fleet_of(batches: tuple[Batch, ...], deadline: bool, cluster: str) -> Fleet:
     return tuple((machine(batch.chip), batch.count or 0) for batch in batches)
 
 
-def best_mixed(arch: Architecture, job: TrainingJob, fleet: Fleet, software: Software) -> MixedPlan:
+def steps_alone(way: Way) -> float:  # noqa: ARG001
+    """A run of nothing but steps: no failure, no checkpoint."""
+    return 1.0
+
+
+def best_mixed(
+    arch: Architecture,
+    job: TrainingJob,
+    fleet: Fleet,
+    software: Software,
+    stretch: Callable[[Way], float] = steps_alone,
+) -> MixedPlan:
     """The fastest way to train on `fleet`.
 
+    stretch: how much longer than its steps a run takes, for each way: a larger fleet fails more.
     Raises `Infeasible` with the findings of every kind where nothing fits, `MissingFact`.
     """
     alone = tuple(_alone(arch, job, one, software, count) for one, count in fleet)
@@ -158,7 +179,8 @@ def best_mixed(arch: Architecture, job: TrainingJob, fleet: Fleet, software: Sof
         findings = tuple(f for plan in alone if isinstance(plan, Infeasible) for f in plan.findings)
         names = " and ".join(f"{count:,} {one.chip.id}" for one, count in fleet)
         raise Infeasible(f"{names} cannot train {arch.name}, apart or together.", findings)
-    order = np.argsort(comparable(np.array([way.time_s for way in ways])), kind="stable")
+    ways = [replace(way, stretch=stretch(way)) for way in ways]
+    order = np.argsort(comparable(np.array([way.run_s for way in ways])), kind="stable")
     way, *others = (ways[i] for i in order)
     low, high = p10_p90(step_samples(arch, job, way, software, Sampler()))
     return MixedPlan(
@@ -244,12 +266,12 @@ def _idle(fleet: Fleet, way: Way, others: list[Way]) -> Iterator[Idle]:
     """The kinds without a part in the best way."""
     for target, count in fleet:
         if all(part.machine is not target for part in way.parts):
-            joined = [
-                other.time_s
+            joined = (
+                other
                 for other in others
                 if len(other.parts) > 1 and any(part.machine is target for part in other.parts)
-            ]
-            yield Idle(target, count, way.time_s, min(joined, default=None))
+            )
+            yield Idle(target, count, next(joined, None))
 
 
 def common_dtype(chips: tuple[Chip, ...], dtype: str) -> tuple[str, tuple[Finding, ...]]:
@@ -275,9 +297,9 @@ def mixed_findings(plan: MixedPlan) -> tuple[Finding, ...]:
     for idle in plan.idle:
         name = f"{idle.chips:,} {idle.machine.chip.id}"
         slower = (
-            f"a step takes {render(idle.with_s, 's')} with them and "
-            f"{render(idle.without_s, 's')} without"
-            if idle.with_s
+            f"the run takes {significant(plan.days(idle.joined))} days with them and "
+            f"{significant(plan.days(plan.way))} without"
+            if idle.joined
             else "no layout gives them a part that fits"
         )
         found.append(note("P311", f"{name} stay idle: {slower}.", "warning"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,10 +27,9 @@ from parity.workload.training import TrainingJob
 
 @dataclass(frozen=True)
 class MixedRun(Course):
-    """A plan of a fleet carried through, with the days of every other way and kind alone."""
+    """A plan of a fleet carried through."""
 
     plan: MixedPlan
-    other_days: tuple[float, ...]  # of `plan.others`
 
 
 def mixed_run(arch: Architecture, plan: MixedPlan, software: Software, stated: Stated) -> MixedRun:
@@ -52,12 +52,18 @@ def mixed_run(arch: Architecture, plan: MixedPlan, software: Software, stated: S
         days=days * plan.time_s / share,
         days_range=p10_p90(days * times / np.ravel(drawn)),
         plan=plan,
-        other_days=tuple(
-            days * way.time_s / float(np.ravel(other.fraction)[0])
-            for way in plan.others
-            for other in (way_goodput(arch, plan.job, way, software, stated),)
-        ),
     )
+
+
+def stretch_of(
+    arch: Architecture, job: TrainingJob, software: Software, stated: Stated
+) -> Callable[[Way], float]:
+    """How much longer than its steps a run takes in each way to use a fleet: 1 / goodput."""
+
+    def stretch(way: Way) -> float:
+        return 1 / float(np.ravel(way_goodput(arch, job, way, software, stated).fraction)[0])
+
+    return stretch
 
 
 def way_goodput(

@@ -46,6 +46,12 @@ class Way:
     manner: Manner
     parts: tuple[Part, ...]
     time_s: float
+    stretch: float = 1.0  # how much longer than its steps a run takes
+
+    @property
+    def run_s(self) -> float:
+        """A step with its share of what interrupts the run."""
+        return self.time_s * self.stretch
 
 
 @dataclass(frozen=True)
