@@ -42,6 +42,20 @@ def test_every_model_label_resolves_or_says_why_not(label, row):
     assert not any(finding.code == "P301" for finding in arch.findings)
 
 
+@pytest.mark.parametrize(
+    ("label", "billions"),
+    [
+        ("Falcon-180B", 180),
+        ("LLaMA-7B", 6.7),
+        ("Mistral-7B-Instruct-v0.2", 7.24),
+        ("Nemotron-3-Super-120B-A12B", 120),
+    ],
+)
+def test_sizes_of_models_that_only_tables_name(label, billions, row):
+    arch = models.architecture(row(model=label))
+    assert parameters(arch) == pytest.approx(billions * 1e9, rel=0.03)
+
+
 @pytest.mark.parametrize("label", labels("precision"))
 def test_every_precision_is_understood(label, row):
     case = resolve(row(precision=label, chip="GB200", set="mine"))
@@ -144,8 +158,6 @@ def test_a_smaller_node_and_a_torus_cut_to_its_slices(row):
         ({"model": "nobody"}, "model nobody is not known"),
         ({"chip_count": 0, "seq_len": 0}, "the number of chips, the sequence length are not"),
         ({"global_batch_seqs": 0}, "the global batch is not stated"),
-        ({"task": "lora"}, "LoRA"),
-        ({"notes": "LoRA fine-tune; 3 runs"}, "LoRA"),
         ({"precision": "fp3"}, "precision 'fp3' is not known"),
         ({"precision": "fp8", "chip": "A100-SXM-80GB"}, "no published peak for fp8"),
         ({"metric": "train_time", "unit": "min"}, "tokens of the whole run"),
@@ -155,6 +167,14 @@ def test_a_row_that_cannot_be_predicted_says_why(changes, reason, row):
     refused = resolve(row(**changes))
     assert isinstance(refused, Refused)
     assert reason in refused.reason
+
+
+@pytest.mark.parametrize("changes", [{"task": "lora"}, {"notes": "LoRA fine-tune; 3 runs"}])
+def test_a_row_of_adapters_trains_few_parameters(changes, row):
+    case = resolve(row(**changes))
+    assert isinstance(case, Case)
+    assert case.row.task == "lora"
+    assert case.arch != models.architecture(row())
 
 
 def test_conventions_are_read_from_notes_and_source(row, by_id):
