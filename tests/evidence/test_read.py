@@ -98,6 +98,7 @@ def test_spellings_of_published_tables():
         (f"{HEADER}\n{LINE.replace(',8,', ',-8,')}", "column chip_count: '-8'"),
         (f"{HEADER}\n{LINE.replace(',8,', ',eight,')}", "column chip_count: 'eight'"),
         (f"{HEADER}\n{LINE.replace('iteration_time', 'iteration')}", "Is iteration_time meant?"),
+        (f"{HEADER},zero_or_fsdp\n{LINE},stage three", "distributed, zero, fsdp, shard were exp"),
         (f"{HEADER},unit\n{LINE},parsecs", "column unit: 'parsecs'; s or ms or min"),
         (f"{HEADER},ffn\n{LINE},wide", "column ffn: 'wide'"),
         (f"{HEADER},notes\n{LINE},{'x' * 5000}", "column notes: 5,000 characters"),

@@ -9,7 +9,7 @@ import pytest
 
 from parity.catalogue import load
 from parity.evidence import interconnect, models, read
-from parity.evidence.layouts import place, zero_stage
+from parity.evidence.layouts import NoLayout, place, zero_stage
 from parity.evidence.metrics import evaluation_steps, flop_per_token
 from parity.evidence.resolve import Case, Refused, resolve
 from parity.evidence.sources import Evaluation, evaluation_of, sets, tokens_of, with_conventions
@@ -286,3 +286,30 @@ def test_a_row_without_layout_is_searched(row):
 def test_cores_are_counted_as_parts_of_chips(row):
     found = placed(row(chip="Trainium1", tp=32, dp=8, chip_count=128, chips_per_node=16))
     assert (found.layout.tp[0], found.layout.dp[0]) == (16, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tp": 3}, "does not divide its 8 chips"),
+        ({"tp": 2, "dp": 5}, "dp 5 x 2 chips of a replica are not its 8 chips"),
+        ({"microbatch": 999}, "no whole number of microbatches of 999"),
+        ({"tp": 1, "microbatch": 5}, "no whole number of microbatches of 5"),
+        ({"pp": 64, "chip_count": 64}, "more pipeline and virtual stages than its 32 layers"),
+        ({"pp": 2, "interleave": 1000}, "more pipeline and virtual stages than its 32 layers"),
+        ({"tp": 64, "chip_count": 64}, "does not divide the attention heads"),
+        ({"tp": 1, "ep": 8}, "does not divide the experts"),
+        ({"tp": 1, "cp": 8, "seq_len": 512}, "leaves less than 512 tokens"),
+    ],
+)
+def test_a_layout_that_could_not_have_run_says_why(changes, reason, row):
+    case = resolve(row(**changes))
+    assert isinstance(case, Case)
+    with pytest.raises(NoLayout, match=reason):
+        place(case, case.target.machine())
+
+
+def test_a_layout_counted_in_parts_of_a_chip_is_no_mismatch(row):
+    case = resolve(row(chip="Trainium1", tp=32, dp=8, chip_count=128, global_batch_seqs=512))
+    assert isinstance(case, Case)
+    assert place(case, case.target.machine()).layout.dp[0] == 8

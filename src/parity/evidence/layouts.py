@@ -13,12 +13,17 @@ from parity.evidence.resolve import Case
 from parity.evidence.schema import SOME, Row
 from parity.evidence.sources import by_id, leaves_out, offload_of
 from parity.layout.layout import OFFLOADS, RECOMPUTE, SCHEDULES, Column, Layout, columns
+from parity.layout.legal import ENDS, REASONS, illegal
 from parity.search.grid import MOST_VIRTUAL_STAGES, Space, layouts, powers_of_two
 from parity.search.train import evaluate
 from parity.timing.software import software
 
 #: Sequences of a microbatch that are tried where a row names none.
 MOST_SEQUENCES = 16
+#: A rule that real runs break: DeepSeek-V3's layers are no whole chunks.
+UNEVEN = REASONS.index(
+    "virtual stages need whole chunks of layers and more than one pipeline stage"
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ def place(case: Case, target: Machine) -> Placed:
     if not any((row.tp, row.pp, row.dp, row.microbatch)):
         return Placed(case, _searched(case, target), "searched")
     options, whole = _stated(case)
+    _check(case, options)
     if whole:
         return Placed(case, options, "stated")
     return Placed(case, _fastest_that_fits(case, options, target), "completed")
@@ -88,6 +94,28 @@ def _stated(case: Case) -> tuple[Layout, bool]:
     axes["recompute"] = np.array([RECOMPUTE.index(mode) for _, mode, _ in options])
     axes["interleave"] = np.array([virtual for _, _, virtual in options])
     return columns(**axes), len(options) == 1
+
+
+def _check(case: Case, options: Layout) -> None:
+    """Raises `NoLayout` where no trainer could have run what a row says."""
+    row, layers = case.row, case.arch.num_hidden_layers
+    inner = max(row.tp, 1) * max(row.pp, 1) * max(row.cp, 1)
+    ranks = case.chips * row.ranks_per_chip
+    if row.dp and row.dp * inner != ranks:
+        raise NoLayout(f"dp {row.dp:,} x {inner:,} chips of a replica are not its {ranks:,} chips")
+    batch = case.job.global_batch_sequences
+    at_once = row.microbatch * int(options.dp[0])
+    if at_once and batch % at_once:
+        raise NoLayout(
+            f"a batch of {batch:,} sequences is no whole number of microbatches of "
+            f"{row.microbatch:,} on {int(options.dp[0]):,} replicas"
+        )
+    if np.all(options.pp * options.interleave > layers + ENDS):
+        raise NoLayout(f"more pipeline and virtual stages than its {layers:,} layers")
+    code = illegal(case.arch, options, row.seq_len, batch, host_link=True)
+    broken = np.broadcast_to(np.where(code == UNEVEN, 0, code), len(options))
+    if broken.all():
+        raise NoLayout(REASONS[int(broken[0])])
 
 
 def _interleaves(case: Case, pp: int) -> list[int]:

@@ -169,6 +169,11 @@ def _value(name: str, text: str, kind: Number | Words, at: str) -> object:
                 f"{at}, column {name}: {shorten(text)!r}; one of {', '.join(kind.known)} was "
                 f"expected.{hint}"
             )
+        if kind.within and not any(word in text.lower() for word in kind.within):
+            raise BadFile(
+                f"{at}, column {name}: {shorten(text)!r}; words with one of "
+                f"{', '.join(kind.within)} were expected."
+            )
         return text
     try:
         value = float(text) if len(text) <= 40 else math.nan

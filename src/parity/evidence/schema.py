@@ -103,6 +103,7 @@ class Words(NamedTuple):
 
     longest: int = 400
     known: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()  # one of these occurs in it, in small letters
 
 
 _DEGREE = Number(1, 1_000_000)
@@ -131,7 +132,7 @@ COLUMNS: dict[str, Number | Words] = {
     "global_batch_seqs": Number(1, 1e9),
     "microbatch": Number(1, 1e6),
     **dict.fromkeys(("tp", "pp", "interleave", "cp", "ep", "dp"), _DEGREE),
-    "zero_or_fsdp": Words(80),
+    "zero_or_fsdp": Words(80, within=("none", "ddp", "distributed", "zero", "fsdp", "shard")),
     "seq_parallel": Words(20, ("yes", "no")),
     "recompute": Words(20, ("none", "selective", "full")),
     "precision": Words(80),
