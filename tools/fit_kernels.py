@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,25 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kernel_tables import SYSTEMS, context_attention, gemm, settled, system
+from kernel_fit import (
+    FAMILIES,
+    LARGE_MISS,
+    WIDTHS,
+    Array,
+    Figure,
+    Lines,
+    coefficient,
+    columns,
+    families,
+    fit,
+    mean,
+    report,
+    sampled,
+    spread,
+)
+from kernel_serving import cache_rows, fit_cache, routed
+from kernel_tables import SYSTEMS, context_attention, experts, gemm, settled, stratified, system
+from parity.timing.efficiency import book
 from parity.timing.roofline import (
     AttentionShape,
     Tiling,
@@ -32,16 +48,6 @@ from parity.timing.roofline import (
     gemm_shape_efficiency,
 )
 
-Array = NDArray[np.float64]
-Lines = list[str]
-#: Groups that share the shape of their curves, and whose figures they are in `kernels.toml`.
-FAMILIES = {
-    "ampere": ["a100_sxm"],
-    "ada": ["l40s"],
-    "hopper": ["h100_sxm", "h200_sxm"],
-    "blackwell": ["b200_sxm", "b300_sxm", "gb200", "gb300"],
-    "rtxpro6000-bw-server": ["rtx_pro_6000_server"],
-}
 #: Of attention: Blackwell Ultra has twice the exponentials of Blackwell.
 ATTENTION_GROUPS = {
     **FAMILIES,
@@ -50,9 +56,6 @@ ATTENTION_GROUPS = {
 #: Width of a head that reaches the full rate where only one width was measured: the A100's kernels
 #: are those of L40S.
 FULL_WIDTH = 80.0
-WIDTHS = {"bf16": "16", "fp8": "8", "int8": "8", "fp4": "4"}
-#: The miss from which on a row counts linearly [natural log], and rows of a chip that are fitted.
-LARGE_MISS, ROWS = 0.1, 3000
 #: Rate of the backward pass over the forward one, with range, and who says so.
 BACKWARD = {
     "ampere": (0.86, 0.78, 0.92, "flash2"),
@@ -64,63 +67,12 @@ BACKWARD = {
     "rtxpro6000-bw-server": (0.86, 0.70, 0.92, "flash2"),
 }
 TARGET = Path(__file__).parents[1] / "src/parity/timing/data/kernels.toml"
+SAMPLE = Path(__file__).parents[1] / "tests/timing/measured_kernels.csv"
 HEAD = """\
 # Written by tools/fit_kernels.py from the kernel tables of aiconfigurator-core 0.12.0 (NVIDIA,
-# Apache-2.0); do not edit. Curves: parity/timing/roofline.py. Ranges: what holds 80 % of the rows,
-# of every framework. Read after efficiency.toml, and goes before it.
+# Apache-2.0); do not edit. Curves: parity/timing/roofline.py. Ranges: what holds 80 % of the rows.
+# Read after efficiency.toml, and goes before it.
 """
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A fitted number and the range that holds most rows."""
-
-    value: float
-    low: float
-    high: float
-
-
-def fit(predict: Callable[[Array], Array], measured: Array, start: Iterable[float],
-        low: Iterable[float], high: Iterable[float]) -> Array:  # fmt: skip
-    """The parameters with the least soft-L1 sum of ln(predicted/measured)."""
-    from scipy.optimize import least_squares
-
-    start = np.array(list(start))
-    found = least_squares(
-        lambda p: np.log(predict(p) / measured), start, loss="soft_l1", f_scale=LARGE_MISS,
-        x_scale=np.abs(start), diff_step=1e-2, bounds=(list(low), list(high)),
-    )  # fmt: skip
-    return np.asarray(found.x)
-
-
-def columns(rows: pl.DataFrame, names: Iterable[str]) -> dict[str, Array]:
-    """Columns of rows as arrays."""
-    return {name: rows[name].to_numpy().astype(float) for name in names}
-
-
-def spread(value: float, off: Array) -> Figure:
-    """A figure with the range that the middle 80 % of its rows ask for. off: ln(asked/value)."""
-    tenth, ninetieth = np.quantile(off, [0.1, 0.9])
-    low, high = min(np.exp(tenth), 1.0), max(np.exp(ninetieth), 1.0)
-    return Figure(value, value * low, value * high)
-
-
-def report(name: str, miss: Array, training: Array) -> None:
-    """One line: misses over all rows and over those of training shapes."""
-
-    def words(x: Array) -> str:
-        if not len(x):
-            return "-"
-        size = np.abs(x)
-        return f"{np.median(size):6.1%} {np.quantile(size, 0.9):7.1%} {np.median(x):+6.1%}"
-
-    print(f"{name:34s} n {len(miss):6d}  all {words(miss)}   training {words(miss[training])}")
-
-
-def sampled(rows: pl.DataFrame) -> pl.DataFrame:
-    """At most `ROWS` rows of each system, the same every time."""
-    parts = rows.partition_by("system", maintain_order=True)
-    return pl.concat([p.sample(min(ROWS, len(p)), seed=20261124) for p in parts])
 
 
 # --- matrix products ---------------------------------------------------------------------------
@@ -184,7 +136,7 @@ def products(wheel: Path) -> Lines:
     rows = settled(gemm(wheel), ["m", "n", "k"], median=pl.col("dtype") == "bf16")
     lines: Lines = []
     for owner, chips in FAMILIES.items():
-        table = "families" if owner in _families() else "chips"
+        table = "families" if owner in families() else "chips"
         shapes: dict[str, Any] = {}
         asymptotes: dict[str, dict[str, Figure]] = {}
         for dtype in ("bf16", "fp8", "int8", "fp4"):
@@ -228,17 +180,13 @@ def _small(p: Array, miss: dict[str, tuple[Array, dict[str, Array]]]) -> tuple[F
     return spread(p[5], -off[least < 1e-6]), spread(p[6], off[bound & (least > 2e-5)])
 
 
-def _families() -> set[str]:
-    return {system(name).chip.family for name in SYSTEMS}
-
-
 def _product_lines(table: str, owner: str, shapes: dict[str, Any],
                    asymptotes: dict[str, dict[str, Figure]]) -> Lines:  # fmt: skip
     lines = []
     for width, (shape, launch, memory) in shapes.items():
         lines += [f"[{table}.{owner}.tiling.{width}]", *_record(shape), ""]
-        lines += [f"[{table}.{owner}.gemm_launch_s.{width}]", *_coefficient(launch), ""]
-        lines += [f"[{table}.{owner}.gemm_memory.{width}]", *_coefficient(memory), ""]
+        lines += [f"[{table}.{owner}.gemm_launch_s.{width}]", *coefficient(launch), ""]
+        lines += [f"[{table}.{owner}.gemm_memory.{width}]", *coefficient(memory), ""]
     dtypes = sorted({d for figures in asymptotes.values() for d in figures})
     if table == "families":
         for dtype in dtypes:
@@ -254,25 +202,8 @@ def _gemm(table: str, owner: str, dtype: str, figure: Figure) -> Lines:
     names = ("bf16", "fp16") if dtype == "bf16" else (dtype,)
     lines = []
     for name in names:
-        lines += [f"[{table}.{owner}.gemm.{name}]", *_coefficient(figure), ""]
+        lines += [f"[{table}.{owner}.gemm.{name}]", *coefficient(figure), ""]
     return lines
-
-
-def mean(figures: list[Figure]) -> Figure:
-    """Of a family's chips: their mean, and the widest of their ranges."""
-    value = float(np.mean([f.value for f in figures]))
-    return Figure(value, min(f.low for f in figures), max(f.high for f in figures))
-
-
-def _coefficient(f: Figure, source: str = "aiconfigurator") -> Lines:
-    digits = 3 if f.value > 1e-3 else 8
-    value, low, high = (round(float(x), digits) for x in (f.value, f.low, f.high))
-    if digits == 3:
-        high = min(high, 1.0)
-    return [
-        f"value = {value!r}", f"low = {low!r}", f"high = {high!r}",
-        'provenance = "measured"', f'source = "{source}"',
-    ]  # fmt: skip
 
 
 def _record(record: Tiling | AttentionShape) -> Lines:
@@ -289,7 +220,7 @@ ATTENTION = ["keys", "width", "flop", "bytes", "peak", "bandwidth", "seconds", "
 
 def attention_seconds(p: Array, c: dict[str, Array], share: float) -> Array:
     """Rows of one chip under parameters (keys at half, full width, launch, share of bandwidth)."""
-    shape = AttentionShape(float(p[0]), float(p[1]))
+    shape = AttentionShape(float(p[0]), float(p[1]), 0.0)
     rate = c["peak"] * share * attention_shape_efficiency(c["keys"], c["width"], shape)
     return np.asarray(p[2] + np.maximum(c["flop"] / rate, c["bytes"] / (c["bandwidth"] * 0.85)))
 
@@ -314,9 +245,10 @@ def attention(wheel: Path) -> Lines:
     """Fits and writes the figures of fused attention over whole prompts."""
     shape = ["batch", "s", "heads", "kv", "width", "window"]
     rows = settled(context_attention(wheel), shape, median=pl.lit(False))
+    caches = cache_rows(wheel)
     lines: Lines = []
     for owner, chips in ATTENTION_GROUPS.items():
-        table = "families" if owner in _families() else "chips"
+        table = "families" if owner in families() else "chips"
         whole = pl.col("system").is_in(chips) & (pl.col("window") == 0)
         p, shares = fit_attention(sampled(rows.filter(whole)), chips)
         p = np.array([round(p[0], 1), round(p[1], 1), p[2]])
@@ -328,9 +260,16 @@ def attention(wheel: Path) -> Lines:
             figures[name] = spread(share, off[_long(c)])
             short.append(off[c["flop"] / c["peak"] < 1e-6])
         lines += [f"[{table}.{owner}.attention_shape]"]
-        lines += [*_record(AttentionShape(float(p[0]), float(p[1]))), ""]
+        half_cached, cache_launch, reads = fit_cache(caches, chips)
+        shapes = AttentionShape(float(p[0]), float(p[1]), round(half_cached, 1))
+        lines += [*_record(shapes), ""]
+        lines += [f"[{table}.{owner}.cache_launch_s]", *coefficient(cache_launch), ""]
+        lines += [f"[{table}.{owner}.cache_memory]", *coefficient(mean(list(reads.values()))), ""]
+        if len(reads) > 1:
+            for name, read in reads.items():
+                lines += [f"[chips.{SYSTEMS[name]}.cache_memory]", *coefficient(read), ""]
         launch = spread(p[2], -np.concatenate(short))
-        lines += [f"[{table}.{owner}.attention_launch_s]", *_coefficient(launch), ""]
+        lines += [f"[{table}.{owner}.attention_launch_s]", *coefficient(launch), ""]
         lines += _attention_lines(table, owner, mean(list(figures.values())), BACKWARD[owner])
         if len(figures) > 1:
             for name, figure in figures.items():
@@ -342,8 +281,8 @@ def _attention_lines(table: str, owner: str, forward: Figure,
                      ratio: tuple[float, float, float, str]) -> Lines:  # fmt: skip
     value, low, high, source = ratio
     backward = Figure(forward.value * value, forward.low * low, forward.high * high)
-    lines = [f"[{table}.{owner}.attention_forward]", *_coefficient(forward), ""]
-    return [*lines, f"[{table}.{owner}.attention_backward]", *_coefficient(backward, source), ""]
+    lines = [f"[{table}.{owner}.attention_forward]", *coefficient(forward), ""]
+    return [*lines, f"[{table}.{owner}.attention_backward]", *coefficient(backward, source), ""]
 
 
 def _long(c: dict[str, Array]) -> NDArray[np.bool_]:
@@ -361,7 +300,35 @@ def main() -> None:
         sys.exit(f"No wheel at {options.wheel}; see the head of this file for where to get it.")
     lines = [HEAD, *products(options.wheel), *attention(options.wheel)]
     if options.write:
-        TARGET.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+        _write(lines)
+        book.cache_clear()
+    lines += routed(options.wheel)
+    if options.write:
+        _write(lines)
+
+        sample(options.wheel).write_csv(SAMPLE)
+
+
+def sample(wheel: Path) -> pl.DataFrame:
+    """Rows that the tests hold the curves against: a few of every chip, dtype and kind."""
+    product, prompt = ["m", "n", "k"], ["batch", "s", "heads", "kv", "width", "window"]
+    cache = ["batch", "keys", "heads", "kv", "width"]
+    expert = ["tokens", "hidden", "inner", "active", "experts", "tp", "ep"]
+    products = settled(gemm(wheel), product, median=pl.col("dtype") == "bf16")
+    prompts = settled(context_attention(wheel), prompt, median=pl.lit(False))
+    routed_rows = settled(experts(wheel), expert, median=pl.lit(False))
+    return pl.concat(
+        [
+            stratified(products, "product", product, 24),
+            stratified(prompts, "prompt", prompt, 24),
+            stratified(cache_rows(wheel), "cache", cache, 24),
+            stratified(routed_rows.filter(pl.col("ep") == 1), "experts", expert, 12),
+        ]
+    )
+
+
+def _write(lines: Lines) -> None:
+    TARGET.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,68 @@ def context_attention(wheel: Path) -> pl.DataFrame:
     return _possible(rows.with_columns(flop.alias("flop"), moved.alias("bytes")))
 
 
+def generation_attention(wheel: Path) -> pl.DataFrame:
+    """One query a request over a cache of 16 bits: batch, keys, heads, kv, width, seconds."""
+    parts = []
+    for name, framework, rows in tables(wheel, "generation_attention"):
+        window = pl.col("window_size") if "window_size" in rows.columns else pl.lit(0)
+        used = rows.filter((pl.col("kv_cache_dtype") == "bfloat16") & (window == 0))
+        parts.append(
+            used.select(
+                pl.lit(name).alias("system"),
+                pl.lit(framework).alias("framework"),
+                pl.lit("bf16").alias("dtype"),
+                pl.col("batch_size").cast(pl.Float64).alias("batch"),
+                (pl.col("isl") + pl.col("step")).cast(pl.Float64).alias("keys"),
+                pl.col("num_heads").cast(pl.Float64).alias("heads"),
+                pl.col("num_key_value_heads").cast(pl.Float64).alias("kv"),
+                pl.col("head_dim").cast(pl.Float64).alias("width"),
+                (pl.col("latency").cast(pl.Float64) / 1e3).alias("seconds"),
+            )
+        )
+    batch, heads, width = (pl.col(x) for x in ("batch", "heads", "width"))
+    moved = 4 * batch * width * (pl.col("kv") * pl.col("keys") + heads)
+    flop = 4 * batch * heads * width * pl.col("keys")
+    rows = _with_limits(pl.concat(parts))
+    return _possible(rows.with_columns(flop.alias("flop"), moved.alias("bytes")))
+
+
+def experts(wheel: Path) -> pl.DataFrame:
+    """Routed experts under an even load, gated: tokens of a chip, sizes, divisions, seconds.
+
+    Products, activation, sorting by expert and adding up; `tokens` of the chip's group are there
+    and those for the chip's own experts are worked on.
+    """
+    names = {
+        "num_tokens": "tokens", "hidden_size": "hidden", "inter_size": "inner", "topk": "active",
+        "num_experts": "experts", "moe_tp_size": "tp", "moe_ep_size": "ep",
+    }  # fmt: skip
+    parts = []
+    for name, framework, rows in tables(wheel, "moe"):
+        used = rows.filter(
+            (pl.col("distribution") == "balanced")
+            & pl.col("moe_dtype").is_in(list(DTYPES))
+            & ~pl.col("kernel_source").str.contains("nongated")
+            & (pl.col("topk") != 22)  # Nemotron 3: no gate
+            & (pl.col("hidden_size") != 2688)
+        )
+        parts.append(
+            used.select(
+                pl.lit(name).alias("system"),
+                pl.lit(framework).alias("framework"),
+                pl.col("moe_dtype").replace_strict(DTYPES).alias("dtype"),
+                *(pl.col(theirs).cast(pl.Float64).alias(ours) for theirs, ours in names.items()),
+                (pl.col("latency").cast(pl.Float64) / 1e3).alias("seconds"),
+            )
+        )
+    rows = _with_limits(pl.concat(parts))
+    routed = pl.col("tokens") * pl.col("active") / pl.col("ep")
+    weight = 3 * pl.col("hidden") * pl.col("inner") / pl.col("tp")
+    moved = weight * pl.col("experts") / pl.col("ep") * pl.col("element_bytes")
+    least = pl.when(routed >= pl.col("experts") / pl.col("ep")).then(moved).otherwise(0.0)
+    return _possible(rows.with_columns((2 * routed * weight).alias("flop"), least.alias("bytes")))
+
+
 def _with_limits(rows: pl.DataFrame) -> pl.DataFrame:
     """Peak, bandwidth and bytes of an operand, of each row's chip and dtype."""
     sizes = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 4.5 / 8}  # NVFP4 with its scales
@@ -146,3 +208,23 @@ def settled(rows: pl.DataFrame, shape: list[str], median: pl.Expr) -> pl.DataFra
     return grouped.with_columns(
         pl.when(median).then(pl.col("usual")).otherwise(pl.col("fastest")).alias("seconds")
     ).sort(keys)
+
+
+def stratified(rows: pl.DataFrame, kind: str, shape: list[str], each: int) -> pl.DataFrame:
+    """`each` rows of every system and dtype, spread evenly over their times; the shape in words."""
+    ordered = rows.sort("seconds", *shape)
+    parts = [
+        part.gather_every(max(len(part) // each, 1)).head(each)
+        for part in ordered.partition_by("system", "dtype", maintain_order=True)
+    ]
+    words = pl.concat_str(
+        *(pl.lit(f"{name}=") + pl.col(name).cast(pl.Int64).cast(pl.String) for name in shape),
+        separator=" ",
+    )
+    return pl.concat(parts).select(
+        pl.lit(kind).alias("kind"),
+        pl.col("system").replace(SYSTEMS).alias("chip"),
+        "dtype",
+        words.alias("shape"),
+        (pl.col("seconds") * 1e6).round(3).alias("us"),
+    )

@@ -9,13 +9,19 @@ from parity.timing.roofline import (
     AttentionShape,
     Tiling,
     attention_shape_efficiency,
+    cached_share,
     gemm_shape_efficiency,
     roofline,
 )
 
 DIMENSION = st.integers(1, 65536)
 TILING = Tiling(rates=(1.0, 0.8, 0.35), prologue=180, idle_share=0.4, split_depth=2000)
-SHAPES = st.builds(AttentionShape, half_keys=st.floats(0, 2000), full_width=st.floats(16, 256))
+SHAPES = st.builds(
+    AttentionShape,
+    half_keys=st.floats(0, 2000),
+    full_width=st.floats(16, 256),
+    half_cached=st.floats(0, 200),
+)
 
 
 def test_the_larger_of_compute_and_memory_counts() -> None:
@@ -55,7 +61,7 @@ def test_a_deeper_product_is_never_less_efficient(m, n, k) -> None:
 
 
 def test_half_of_the_rate_at_the_keys_that_say_so() -> None:
-    shape = AttentionShape(half_keys=400, full_width=64)
+    shape = AttentionShape(half_keys=400, full_width=64, half_cached=20)
     assert attention_shape_efficiency(400, 128, shape) == pytest.approx(1 / 2)
     # Narrow heads lose to exponentials, and more of a block is its beginning and its end.
     narrow = attention_shape_efficiency(400, 32, shape)
@@ -68,6 +74,7 @@ def test_more_keys_and_wider_heads_never_cost_rate(shape, keys, width, factor) -
     assert 0 < share <= 1
     assert attention_shape_efficiency(factor * keys, width, shape) >= share * (1 - 1e-12)
     assert attention_shape_efficiency(keys, factor * width, shape) >= share * (1 - 1e-12)
+    assert 0 < cached_share(keys, shape) <= cached_share(factor * keys, shape) * (1 + 1e-12)
 
 
 def test_arrays_give_what_scalars_give() -> None:

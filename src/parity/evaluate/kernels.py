@@ -14,6 +14,7 @@ from parity.timing.roofline import (
     Cost,
     Tiling,
     attention_shape_efficiency,
+    cached_share,
     gemm_shape_efficiency,
     roofline,
 )
@@ -33,10 +34,14 @@ class Rates:
     gemm_flop_per_s: Number
     gemm_bytes_per_s: Number
     gemm_launch_s: Number
+    routed_launch_s: Number
+    routed_passes: Number
     tiling: Tiling
     attention_forward_flop_per_s: Number
     attention_backward_flop_per_s: Number
     attention_launch_s: Number
+    cache_bytes_per_s: Number
+    cache_launch_s: Number
     attention_shape: AttentionShape
     scan_flop_per_s: Number
     bytes_per_s: Number
@@ -67,10 +72,14 @@ def rates(
         gemm_flop_per_s=peak * eff.gemm * eff.sustained,
         gemm_bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.gemm_memory,
         gemm_launch_s=eff.gemm_launch_s,
+        routed_launch_s=eff.routed_launch_s,
+        routed_passes=eff.routed_passes,
         tiling=eff.tiling,
         attention_forward_flop_per_s=held * attention.attention_forward,
         attention_backward_flop_per_s=held * attention.attention_backward,
         attention_launch_s=attention.attention_launch_s,
+        cache_bytes_per_s=machine.memory_bandwidth_bytes_per_s * attention.cache_memory,
+        cache_launch_s=attention.cache_launch_s,
         attention_shape=attention.attention_shape,
         scan_flop_per_s=machine.peak_flop_per_s[half] * attention.scan,
         bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,
@@ -153,7 +162,22 @@ def fused_attention(
     share = attention_shape_efficiency(work.keys, width, rate.attention_shape)
     moved = traffic * work.elements * ACTIVATION_BYTES
     speed = flop_per_s * share
-    return roofline(flop * work.flop, moved, speed, rate.bytes_per_s, rate.attention_launch_s)
+    if not work.cached:
+        return roofline(flop * work.flop, moved, speed, rate.bytes_per_s, rate.attention_launch_s)
+    read = rate.cache_bytes_per_s * cached_share(work.keys, rate.attention_shape)
+    return roofline(flop * work.flop, moved, speed, read, rate.cache_launch_s)
+
+
+def permute_cost(work: Work, rate: Rates) -> Cost:
+    """Time of sorting tokens by expert and adding them up again, around the products of experts.
+
+    It is charged to the product that ends an expert. In training `Software.routed` holds it.
+    """
+    if not (isinstance(work, Gemm) and work.combined):
+        return Cost(0.0, 0.0, 0.0)
+    routed = work.batch * work.m * work.n * ACTIVATION_BYTES
+    passes = rate.routed_passes * routed / rate.bytes_per_s
+    return Cost(0.0 * passes, passes, rate.routed_launch_s)
 
 
 def unfused_attention(

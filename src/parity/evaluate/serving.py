@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.catalogue.machine import Machine, Number
-from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, forward_cost, times
+from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, forward_cost, permute_cost, times
 from parity.layout.layout import Layout
 from parity.layout.shard import (
     Work,
@@ -127,7 +127,9 @@ def _pass(
     """One pass of `tokens` through all layers, and of `head_tokens` through the head."""
     costs, communication = [], np.zeros(len(layout))
     for block in arch.blocks:
-        layer = add(*(forward_cost(work_of(op, tokens), rate, software) for op in block.operators))
+        works = [work_of(op, tokens) for op in block.operators]
+        computed = (forward_cost(work, rate, software) for work in works)
+        layer = add(*computed, *(permute_cost(work, rate) for work in works))
         costs.append(times(block.count, layer))
         reduced = row_sums(block.operators) * all_reduce(
             tokens * arch.hidden_size * ACTIVATION_BYTES, layout.tp, 1, machine

@@ -27,6 +27,7 @@ class Gemm:
     n: Number
     k: Number
     batch: Number
+    combined: bool = False  # it ends routed experts, whose rows are then added up to tokens
 
     @property
     def flop(self) -> Number:
@@ -44,6 +45,7 @@ class AttentionWork:
     score_elements: Number  # of the whole score matrix, which an unfused kernel stores
     qk_dim: int
     v_dim: int
+    cached: bool = False  # one query of each request reads what is cached
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def shard(op: Operator, layout: Layout, tokens: Number, seq_len: int = 1) -> Wor
                 n=op.outputs / np.where(op.split == "column", divided, 1.0),
                 k=op.inputs / op.groups / np.where(op.split == "row", divided, 1.0),
                 batch=local,
+                combined=op.split == "row",
             )
         case Linear():
             share = sequence_share(layout) if op.split == "none" else 1.0
@@ -234,7 +237,8 @@ def shard_decode(
             hit = e * (1.0 - (1.0 - k / e) ** batch) / layout.ep
             whole = shard(op, layout, batch)
             assert isinstance(whole, Gemm)
-            return Gemm(m=whole.m * whole.batch / hit, n=whole.n, k=whole.k, batch=hit)
+            m = whole.m * whole.batch / hit
+            return Gemm(m=m, n=whole.n, k=whole.k, batch=hit, combined=whole.combined)
         case Attention():
             heads = op.query_heads / head_ways(op, layout, op.query_heads)
             keys = pairs(op, 1, context)
@@ -247,6 +251,7 @@ def shard_decode(
                 score_elements=0.0 * batch,
                 qk_dim=op.decode_qk_dim or op.qk_head_dim,
                 v_dim=op.decode_v_dim or op.v_head_dim,
+                cached=True,
             )
         case Recurrence():
             kept = state_bytes(op, kv_bytes)  # read and written

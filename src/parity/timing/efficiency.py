@@ -41,10 +41,14 @@ class Curves(Record, frozen=True):
     tiling: dict[str, Tiling] = msgspec.field(default_factory=dict)  # this and below: by width
     gemm_memory: ByKey = msgspec.field(default_factory=dict)
     gemm_launch_s: ByKey = msgspec.field(default_factory=dict)
+    routed_launch_s: ByKey = msgspec.field(default_factory=dict)
+    routed_passes: ByKey = msgspec.field(default_factory=dict)
     sustained: ByKey = msgspec.field(default_factory=dict)
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
     attention_launch_s: Coefficient | None = None
+    cache_memory: Coefficient | None = None
+    cache_launch_s: Coefficient | None = None
     attention_shape: AttentionShape | None = None
     attention_sustained: Coefficient | None = None
     scan: Coefficient | None = None
@@ -78,9 +82,13 @@ class Efficiency:
     tiling: Tiling
     gemm_memory: Number  # of the bandwidth, when a product is bound by it
     gemm_launch_s: Number
+    routed_launch_s: Number  # of sorting tokens by expert and adding them up, besides products
+    routed_passes: Number  # over the routed tokens, that it takes
     attention_forward: Number
     attention_backward: Number
     attention_launch_s: Number
+    cache_memory: Number  # of the bandwidth, when one query reads a long cache
+    cache_launch_s: Number
     attention_shape: AttentionShape
     sustained: Number  # of these rates, when kernels follow one another for hours
     attention_sustained: Number  # of the rate of attention
@@ -149,9 +157,13 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         tiling=pick("tiling")[1],
         gemm_memory=number("gemm_memory"),
         gemm_launch_s=number("gemm_launch_s"),
+        routed_launch_s=number("routed_launch_s"),
+        routed_passes=number("routed_passes"),
         attention_forward=number("attention_forward"),
         attention_backward=number("attention_backward"),
         attention_launch_s=number("attention_launch_s"),
+        cache_memory=number("cache_memory"),
+        cache_launch_s=number("cache_launch_s"),
         attention_shape=pick("attention_shape")[1],
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         attention_sustained=number("attention_sustained"),

@@ -38,6 +38,7 @@ class AttentionShape(Record, frozen=True):
 
     half_keys: float  # keys a query sees at which heads of 128 reach half of the rate
     full_width: float  # width of a head below which exponentials take longer than products
+    half_cached: float  # cached keys of a request at which half of the bandwidth is reached
     source: str = ""
 
 
@@ -110,3 +111,11 @@ def attention_shape_efficiency(keys: Number, width: Number, shape: AttentionShap
     """
     half = shape.half_keys * (1 + HEAD_WIDTH / width) / 2
     return keys / (keys + half) * np.minimum(width / shape.full_width, 1.0)
+
+
+def cached_share(keys: Number, shape: AttentionShape) -> Number:
+    """Share of the best bandwidth at which one query of a request reads `keys` cached ones. [1]
+
+    Each pair of request and key-value head is a block of its own, with a beginning and an end.
+    """
+    return keys / (keys + shape.half_cached)
