@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parity.catalogue.load import chip
+from parity.catalogue.machine import machine
 from parity.timing.collective import (
     all_gather,
     all_reduce,
@@ -48,9 +50,10 @@ def test_members_multiply_to_the_group() -> None:
 
 
 def test_a_large_ring_inside_a_node_moves_two_sevenths_less_than_twice_the_message() -> None:
-    # 2 (n - 1)/n of 10 GB at 300 GB/s, and latencies that do not count at this size.
+    # 2 (n - 1)/n of 10 GB at 300 GB/s, the copy of an eighth at twice that, and latencies that do
+    # not count at this size.
     time = all_reduce(10 * GB, 8, 1, two_level(near=300e9))
-    assert time == pytest.approx(2 * 7 / 8 * 10 * GB / 300e9, rel=0.01)
+    assert time == pytest.approx((2 * 7 / 8 + 1 / 8 / 2) * 10 * GB / 300e9, rel=0.01)
 
 
 def test_across_nodes_each_chip_carries_its_share_through_its_own_port() -> None:
@@ -63,7 +66,7 @@ def test_across_nodes_each_chip_carries_its_share_through_its_own_port() -> None
 def test_a_gather_is_half_an_all_reduce_at_size() -> None:
     machine = two_level()
     assert all_gather(GB, 8, 1, machine) == pytest.approx(
-        all_reduce(GB, 8, 1, machine) / 2, rel=0.02
+        all_reduce(GB, 8, 1, machine) / 2, rel=0.05
     )
 
 
@@ -80,9 +83,23 @@ def test_one_axis_of_a_torus_is_its_share_of_the_link() -> None:
 
 
 def test_a_small_all_reduce_is_latency() -> None:
-    # NCCL's own model gives a ring of 8 with flags 3.6 + 14 · 0.47 µs = 10.2 µs.
-    time = all_reduce(1024.0, 8, 1, two_level())
-    assert 3.6e-6 < time < 10.3e-6
+    # In one step, as engines do it: 4.8 to 7.5 µs on A100 and B200; what stands apart takes steps.
+    assert 4.8e-6 < all_reduce(1024.0, 8, 1, two_level()) < 7.5e-6
+    assert all_reduce(1024.0, 8, 8, two_level()) > 10e-6
+
+
+@pytest.mark.parametrize(
+    ("chip_id", "size", "gigabytes_per_s"),
+    # Of 512 MB, (n - 1)/n over the time: A100, H100 and B200 [aiconfigurator-core 0.12.0, nccl].
+    [
+        ("a100-sxm-80", 2, 146), ("a100-sxm-80", 8, 199), ("h100-sxm", 2, 251),
+        ("h100-sxm", 8, 328), ("b200-sxm", 2, 429), ("b200-sxm", 8, 607),
+    ],
+)  # fmt: skip
+def test_gathers_inside_a_node_are_within_an_eighth(chip_id, size, gigabytes_per_s) -> None:
+    message = 2.0**29
+    time = all_gather(message, size, 1, machine(chip(chip_id)))
+    assert message * (size - 1) / size / time == pytest.approx(gigabytes_per_s * GB, rel=0.125)
 
 
 def test_all_to_all_across_nodes_is_bound_by_what_leaves_the_node() -> None:
@@ -93,7 +110,7 @@ def test_all_to_all_across_nodes_is_bound_by_what_leaves_the_node() -> None:
 def test_many_copies_of_a_token_cross_to_a_node_once() -> None:
     # Of 2 nodes, 8 random peers lie in 2 (1 - 2^-8); half of that is elsewhere.
     once = all_to_all(GB, 8, 16, 1, two_level())
-    assert once == pytest.approx((1 - 2**-8) * GB / 25e9, rel=0.01)
+    assert once == pytest.approx((1 - 2**-8) * GB / 25e9, rel=0.02)
 
 
 def test_group_limited_routing_crosses_to_fewer_nodes() -> None:

@@ -4,11 +4,14 @@ A group of `size` chips that stand `stride` apart has `members` inside each leve
 Data pass the levels in a pipeline, so the slowest level sets the bandwidth term, while latencies
 add up. Two protocols compete, as in every collective library: one copies small messages with
 flags in the data (short hops, a quarter of the bandwidth), one moves large chunks; rings compete
-with trees. The best combination per size is taken.
+with trees, and inside a domain with an all-reduce in one step. The best combination per size is
+taken.
 
-Numbers: latencies and protocol ratios from NCCL's own tuning model
-[NVIDIA/nccl src/graph/tuning.cc, commit 01afd20]; ring and tree volumes from
-[Thakur, Rabenseifner, Gropp 2005, "Optimization of Collective Communication Operations in MPICH"].
+Numbers: inside a domain from collectives measured on A100, H100, B200 and GB200 [NVIDIA,
+aiconfigurator-core 0.12.0 (Apache-2.0), nccl and custom_allreduce tables]; across the network from
+NCCL's own tuning model [NVIDIA/nccl src/graph/tuning.cc, commit 01afd20]; volumes of rings and
+trees from [Thakur, Rabenseifner, Gropp 2005, "Optimization of Collective Communication Operations
+in MPICH"].
 """
 
 from __future__ import annotations
@@ -33,14 +36,23 @@ class Protocol:
     bandwidth_share: float
 
 
-#: NCCL tuning.cc, ring: LL {base 3.6, NVLink .47, network 2.7, 1/4 of the bandwidth},
-#: Simple {8.4, 3.4, 9.6, 1}. Of the libraries of other vendors only totals are published.
+#: Inside a domain: fitted to 512 bytes to 512 MB among 2, 4 and 8 chips, with the achieved
+#: fractions of the links as they stand: 13 % in the median, 8 % from 10 MB on. Across: tuning.cc,
+#: ring, LL and Simple. Of the libraries of other vendors only totals are published.
 PROTOCOLS = (
-    Protocol(3.6e-6, 0.47e-6, 2.7e-6, 0.25),
-    Protocol(8.4e-6, 3.4e-6, 9.6e-6, 1.0),
+    Protocol(7.1e-6, 2.0e-6, 2.7e-6, 0.36),
+    Protocol(9.5e-6, 10e-6, 9.6e-6, 1.0),
 )
 #: A tree keeps about 0.9 of a ring's bandwidth (tuning.cc).
 TREE_BANDWIDTH_SHARE = 0.9
+
+
+#: Time of copying a chip's own share beside the exchange, over that of sending it: the same tables.
+#: Small groups, whose shares are large, reach half to three quarters of what large ones do.
+OWN_COPY = 0.5
+#: Cost of an all-reduce in one step, each chip reading all of every other's, as engines bring one
+#: along: 4 to 7.5 µs on A100, B200 and GB200 [custom_allreduce tables].
+ONE_STEP_S = 5.0e-6
 
 
 def members(size: Number, stride: Number, levels: tuple[Level, ...]) -> list[Number]:
@@ -101,12 +113,14 @@ def _gather_cost(
 
 def _best(message: Number, size: Number, stride: Number, machine: Machine, passes: float) -> Number:
     counts = members(size, stride, machine.levels)
+    inner = machine.levels[0]
+    own = OWN_COPY * message / size / usable_bandwidth(inner, counts[0])
     options = []
     for protocol in PROTOCOLS:
         bandwidth, ring, tree = _gather_cost(message, counts, machine.levels, protocol)
         ring_time = passes * (bandwidth + ring)
         tree_time = passes * (bandwidth / TREE_BANDWIDTH_SHARE + tree)
-        options.append(protocol.base_s + np.minimum(ring_time, tree_time))
+        options.append(protocol.base_s + own + np.minimum(ring_time, tree_time))
     return np.where(np.asarray(size) > 1, reduce(np.minimum, options), 0.0)
 
 
@@ -122,7 +136,11 @@ def reduce_scatter(message_bytes: Number, size: Number, stride: Number, machine:
 
 def all_reduce(message_bytes: Number, size: Number, stride: Number, machine: Machine) -> Number:
     """Time until every chip holds the sum of all `message_bytes`: scatter, then gather. [s]"""
-    return _best(message_bytes, size, stride, machine, 2.0)
+    steps = _best(message_bytes, size, stride, machine, 2.0)
+    inside = members(size, stride, machine.levels)[0]
+    wire = usable_bandwidth(machine.levels[0], inside)
+    at_once = ONE_STEP_S + (np.asarray(size) - 1) * message_bytes / wire
+    return np.where((inside == size) & (inside > 1), np.minimum(steps, at_once), steps)
 
 
 def all_to_all(
@@ -147,13 +165,19 @@ def all_to_all(
     latency: Number = 0.0
     inside: Number = 1.0
     for level, count in zip(machine.levels, counts, strict=True):
-        units = np.maximum(np.asarray(size, dtype=float) / inside * reach, 1.0)
-        reached = units * (1.0 - (1.0 - 1.0 / units) ** copies)
-        moved = token_bytes * reached * (count - 1) / count
+        moved = token_bytes * _reached(size / inside * reach, copies) * (count - 1) / count
         slowest = np.maximum(slowest, moved / usable_bandwidth(level, count))
         latency = latency + np.log2(np.maximum(count, 1.0)) * _hop(fast, level)
         inside = inside * count
-    return np.where(np.asarray(size) > 1, large.base_s + latency + slowest, 0.0)
+    kept = token_bytes * _reached(size * reach, copies) / size
+    own = OWN_COPY * kept / usable_bandwidth(machine.levels[0], counts[0])
+    return np.where(np.asarray(size) > 1, large.base_s + latency + own + slowest, 0.0)
+
+
+def _reached(units: Number, copies: float) -> Number:
+    """Of `units`, how many different ones `copies` random choices hit on average. [1]"""
+    units = np.maximum(np.asarray(units, dtype=float), 1.0)
+    return units * (1.0 - (1.0 - 1.0 / units) ** copies)
 
 
 def send(message_bytes: Number, distance: Number, machine: Machine) -> Number:
