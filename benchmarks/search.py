@@ -15,8 +15,8 @@ import numpy as np
 import parity
 from parity.catalogue.load import chip
 from parity.catalogue.machine import machine
+from parity.search.candidates import evaluate
 from parity.search.grid import layouts
-from parity.search.train import evaluate
 from parity.timing.software import software
 from parity.workload.find import model
 from parity.workload.training import TrainingJob

@@ -31,9 +31,11 @@ def over_replicas(
     """A collective over the copies of the dense, then of the routed parameters held. [s]"""
     dense, routed = held
     shared = collective(dense * element_bytes, parts.replicas, layout.tp, machine)
+    if not np.any(routed):  # a model without experts
+        return shared
     stride = layout.ep * layout.etp
     experts = collective(routed * element_bytes, parts.expert_replicas, stride, machine)
-    return shared + np.where(np.asarray(routed) > 0, experts, 0.0)
+    return shared + experts
 
 
 def once_a_step(parts: Pieces, layout: Layout, machine: Machine, software: Software) -> Number:

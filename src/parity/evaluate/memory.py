@@ -67,6 +67,12 @@ class Memory:
         """What the framework's allocator hands out."""
         return self.total_bytes - self.context_bytes
 
+    def take(self, index: Number) -> Memory:
+        """The same of the layouts at `index`."""
+        own = (getattr(self, f.name) for f in fields(self))
+        return Memory(*(np.asarray(v)[..., index] if np.ndim(v) else v for v in own))
+
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -109,19 +115,18 @@ def training_memory(
     """Memory of the fullest stage of each layout, among `FULLEST`."""
     each = stage_memory(arch, job, layout, software, FULLEST)
     total = each.total_bytes
-    fullest = np.argmax(total, axis=0)[None]
-    return Memory(
-        *(
-            np.take_along_axis(np.broadcast_to(getattr(each, f.name), total.shape), fullest, 0)[0]
-            for f in fields(Memory)
-        )
+    fullest = np.argmax(total, axis=-2, keepdims=True)
+    found = (
+        np.take_along_axis(np.broadcast_to(getattr(each, f.name), total.shape), fullest, -2)
+        for f in fields(Memory)
     )
+    return Memory(*(of if total.ndim > 2 else of[0] for of in found))
 
 
 def stage_memory(
     arch: Architecture, job: TrainingJob, layout: Layout, software: Software, stages: Sequence[int]
 ) -> Memory:
-    """Memory of the chips of pipeline stages, shape (stages, layouts).
+    """Memory of the chips of pipeline stages, shape (..., stages, divisions of a layer).
 
     stages: from 0 on, or -1 for the last, as in a list.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from parity.catalogue.machine import Machine, Number
 from parity.evaluate.kernels import Rates
 from parity.evaluate.layer import Layer, mean_layer, operators_cost
 from parity.evaluate.schedule import copies
-from parity.layout.layout import Layout
+from parity.layout.layout import Layout, columns
 from parity.timing.software import Software
 from parity.workload.count import trained_shares
 from parity.workload.operator import Architecture
@@ -50,6 +50,11 @@ class Pieces:
         ends = np.where(both, head + embedding, self.copies * np.maximum(head, embedding))
         held = self.copies * self.fullest
         return held * self.layer.parameters + ends, held * self.layer.routed_parameters
+
+    def take(self, index: Number) -> Pieces:
+        """The same of the layouts at `index`."""
+        own = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return Pieces(**{k: v.take(index) if isinstance(v, Layer) else v[index] for k, v in own})
 
 
 def pieces(
@@ -92,7 +97,7 @@ def distinct_divisions(layout: Layout) -> tuple[Layout, Number]:
         column = getattr(layout, name)
         key = key * (int(column.max()) + 1) + column
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    return layout.take(first), inverse
+    return columns(**{name: getattr(layout, name)[first] for name in DIVIDES_A_LAYER}), inverse
 
 
 def layers_of_stages(layers: int, layout: Layout) -> tuple[Number, Number, Number]:

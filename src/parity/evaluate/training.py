@@ -63,7 +63,13 @@ class Step:
     breakdown: Breakdown
     memory: Memory
     microbatches: Number
-    busy_fraction: Number  # of the step that compute units or memory work
+
+    @property
+    def busy_fraction(self) -> Number:
+        """Part of the step in which compute units or memory work. [1]"""
+        parts = self.breakdown
+        worked = parts.compute_s + parts.memory_s + parts.recompute_s + parts.optimizer_s
+        return worked / self.time_s
 
 
 def training_step(
@@ -78,16 +84,47 @@ def training_step(
 
     Broadcasts: machine figures of shape (samples, 1) give times of shape (samples, layouts).
     """
+    return timed(arch, layout, machine, prepared(arch, job, layout, machine, software, draw))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What layouts keep in memory, and what their time is worked out from."""
+
+    rate: Rates
+    software: Software
+    parts: Pieces
+    whole: Memory  # before any of it is offloaded
+    memory: Memory
+
+    def take(self, index: Number) -> Prepared:
+        """The same of the layouts at `index`."""
+        whole, memory = self.whole.take(index), self.memory.take(index)
+        return Prepared(self.rate, self.software, self.parts.take(index), whole, memory)
+
+
+def prepared(
+    arch: Architecture,
+    job: TrainingJob,
+    layout: Layout,
+    machine: Machine,
+    software: Software,
+    draw: Draw = central,
+) -> Prepared:
+    """The first half of a step, memory: a search goes on with the layouts that fit."""
     software = drawn(software, draw)
     rate = rates(machine, job.dtype, draw, software)
     parts = pieces(arch, job, layout, machine, rate, software)
     whole = training_memory(arch, job, layout, software)
-    breakdown = step_parts(arch, parts, layout, machine, rate, software, whole)
-    worked = ("compute_s", "memory_s", "recompute_s", "optimizer_s")
-    busy = sum(getattr(breakdown, name) for name in worked)
-    total = breakdown.total_s
     memory = on_the_chip(whole, layout, parts.fullest, parts.microbatches)
-    return Step(total, breakdown, memory, parts.microbatches, busy / total)
+    return Prepared(rate, software, parts, whole, memory)
+
+
+def timed(arch: Architecture, layout: Layout, machine: Machine, ready: Prepared) -> Step:
+    """The second half of a step, time."""
+    parts = ready.parts
+    breakdown = step_parts(arch, parts, layout, machine, ready.rate, ready.software, ready.whole)
+    return Step(breakdown.total_s, breakdown, ready.memory, parts.microbatches)
 
 
 def step_parts(
@@ -122,7 +159,7 @@ def stage_seconds(
 
     Under DualPipe a chip holds a stage from either end, so the first and the last share a chip.
     """
-    plain = layout.replace(recompute=np.zeros_like(layout.recompute))
+    plain = layout.replace(recompute=np.zeros(len(layout), dtype=np.int64))
     body = layer_seconds(parts.layer, layout, software)
     embedding = layer_seconds(parts.embedding, plain, software)
     head = layer_seconds(parts.head, plain, software)

@@ -14,8 +14,8 @@ from parity.evidence.schema import SOME, Row
 from parity.evidence.sources import by_id, leaves_out, offload_of
 from parity.layout.layout import OFFLOADS, RECOMPUTE, SCHEDULES, Column, Layout, columns
 from parity.layout.legal import ENDS, REASONS, illegal
-from parity.search.grid import MOST_VIRTUAL_STAGES, Space, layouts, powers_of_two
-from parity.search.train import evaluate
+from parity.search.candidates import evaluate
+from parity.search.grid import MOST_VIRTUAL_STAGES, Space, flat, layouts, powers_of_two
 from parity.timing.software import software
 
 #: Sequences of a microbatch that are tried where a row names none.
@@ -150,7 +150,7 @@ def _searched(case: Case, target: Machine) -> Layout:
     """The fastest layout of all that keep to what the row does say."""
     row, era = case.row, software(case.software)
     plain = Space(fixed={"schedule": 0})  # what runs that do not say otherwise use
-    space = layouts(case.arch, case.job, target, era, chips=case.chips, space=plain)
+    space = flat(layouts(case.arch, case.job, target, era, chips=case.chips, space=plain))
     allowed: Column = np.ones(len(space), dtype=bool)
     if row.zero_or_fsdp:
         allowed &= (space.zero == zero_stage(row.zero_or_fsdp, 2)) | (space.dp * space.cp == 1)
@@ -162,7 +162,7 @@ def _searched(case: Case, target: Machine) -> Layout:
     space = space.take(allowed)
     if not len(space):
         raise NoLayout("no legal layout keeps to what the row states")
-    found = evaluate(case.arch, case.job, space, target, era)
+    found = evaluate(case.arch, case.job, [space], target, era)
     if not len(found.layout):  # it ran, so Parity's memory model is wrong about it
         return _fastest_that_fits(case, space, target)
     return _row(found.layout, int(np.argmin(found.time_s)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
@@ -29,7 +30,10 @@ DEFAULTS = {"zero": 1, "sequence_parallel": 1, **dict.fromkeys(WORDS, 0)}
 
 @dataclass(frozen=True)
 class Layout:
-    """Degrees of parallelism, as arrays of one shape: an entry is a layout.
+    """Degrees of parallelism, as arrays that broadcast to one shape: an entry is a layout.
+
+    Axes that change how a layer is divided lie along the last dimension. Others may lie along
+    dimensions before it, as samples do: then every one of them goes with every division.
 
     tp, pp, dp, cp, ep: tensor, pipeline, data, context and expert parallelism. Experts are spread
     over `ep` groups of `etp` of the tp·cp·dp chips of a stage; a group divides each of its experts.
@@ -61,15 +65,33 @@ class Layout:
         """Chips each layout takes."""
         return self.tp * self.pp * self.dp * self.cp
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What the columns broadcast to."""
+        return np.broadcast_shapes(*(getattr(self, f.name).shape for f in fields(self)))
+
+    @property
+    def count(self) -> int:
+        """How many layouts there are."""
+        return math.prod(self.shape)
+
     def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Layout:
-        """The layouts at `index`."""
-        return Layout(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        """The layouts at `index` of the last dimension."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Layout(**{k: v if v.ndim > 1 else v[index] for k, v in own.items()})
+
+    def rows(self, mask: NDArray[np.bool_] | None = None) -> Layout:
+        """The layouts where `mask`, of `shape`, holds, one after another along one dimension."""
+        chosen = np.ones(self.shape, dtype=bool) if mask is None else mask
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Layout(**{k: np.broadcast_to(v, self.shape)[chosen] for k, v in own.items()})
 
     def replace(self, **columns: Column) -> Layout:
         """The same layouts with some columns changed."""
         return Layout(**{f.name: columns.get(f.name, getattr(self, f.name)) for f in fields(self)})
 
     def __len__(self) -> int:
+        """Divisions of a layer: entries of the last dimension."""
         return len(self.tp)
 
 

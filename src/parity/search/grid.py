@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from parity.catalogue.machine import Machine, Number
 from parity.layout.layout import CP_METHODS, OFFLOADS, RECOMPUTE, SCHEDULES, Column, Layout
+from parity.layout.layout import columns as as_columns
 from parity.layout.legal import ENDS, LEAST_CP_TOKENS, illegal, missing_layers
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
@@ -38,6 +39,9 @@ MOST_VIRTUAL_STAGES = 12
 MOST_STAGES = 128
 #: Context parallelism below so many tokens a chip is not usual.
 USUAL_CP_TOKENS = 4096
+
+#: Axes that change neither how a layer is divided nor whether a layout is legal.
+INNER = ("recompute", "zero", "offload")
 
 Columns = dict[str, Column]
 
@@ -103,7 +107,7 @@ def axes(
         "zero": [0, 1, 2, 3] if every else [0, 1, 3],
         "recompute": list(range(len(RECOMPUTE))) if every else recompute,
         "cp_method": list(range(len(CP_METHODS))),
-        "offload": list(range(len(OFFLOADS))) if every and machine.host_bytes_per_s else [0],
+        "offload": list(range(len(OFFLOADS))) if every else [0],
         "sequence_parallel": [1, 0] if every else [1],
     }
     return {
@@ -148,13 +152,15 @@ def layouts(
     most: float = np.inf,
     dp: Sequence[int] | None = None,
     space: Space = USUAL,
-) -> Layout:
+) -> list[Layout]:
     """Every legal layout of exactly `chips` chips, or of `least` to `most` with `dp` replicas.
 
-    Memory is not judged here. Within a node or less, counts are as asked; above, whole nodes.
+    In blocks of divisions, each with all values of the axes of `INNER` along dimensions of their
+    own. Memory is not judged here. Within a node or less, counts are as asked; above, whole nodes.
     """
     batch = job.global_batch_sequences
     values = axes(arch, job, machine, software, space)
+    inner = {name: values.pop(name) for name in INNER}
     columns: Columns = {}
     for name in ("tp", "cp", "pp"):
         columns = cross(columns, name, values[name])
@@ -168,9 +174,40 @@ def layouts(
             columns = cross(columns, name, values[name])
             if name not in space.fixed:
                 columns = keep(columns, _tried(name, columns, arch, batch, space.exhaustive))
-    layout = Layout(**columns)
-    host = machine.host_bytes_per_s is not None
-    return layout.take(illegal(arch, layout, job.seq_len, batch, host) == 0)
+    divisions = as_columns(**columns)
+    legal = illegal(arch, divisions, job.seq_len, batch) == 0
+    return _blocks(divisions.take(legal), inner, machine, space)
+
+
+def _blocks(
+    divisions: Layout, inner: dict[str, list[int]], machine: Machine, space: Space
+) -> list[Layout]:
+    """Divisions by what is tried with them: ZeRO where there is something to share."""
+    if machine.host_bytes_per_s is None:
+        inner["offload"] = [o for o in inner["offload"] if o == 0]
+    shared, staged = divisions.dp * divisions.cp > 1, divisions.pp > 1
+    every, pinned = space.exhaustive, "zero" in space.fixed
+    out = []
+    for stages in (False, True):
+        for sharing in (False, True):
+            zero = [z for z in inner["zero"] if pinned or _sensible(z, sharing, stages, every)]
+            some = divisions.take((shared == sharing) & (staged == stages))
+            if len(some) and all((inner["recompute"], zero, inner["offload"])):
+                out.append(
+                    some.replace(
+                        recompute=np.array(inner["recompute"])[:, None, None, None],
+                        zero=np.array(zero)[:, None, None],
+                        offload=np.array(inner["offload"])[:, None],
+                    )
+                )
+    return out
+
+
+def _sensible(zero: int, sharing: bool, stages: bool, every: bool) -> bool:
+    """Whether a ZeRO stage is neither a copy of another nor, unless `every`, seldom a help."""
+    if not sharing:
+        return zero == 0
+    return every or (zero == 1) or (zero == 3 and not stages)
 
 
 def _with_replicas(
@@ -206,10 +243,6 @@ def _tried(name: str, c: Columns, arch: Architecture, batch: int, every: bool) -
             return (own == 1) | ((c["pp"] > 1) & whole & rounds)
         case "schedule":
             return (own == 0) | ((c["pp"] > 1) & (c["interleave"] == 1))
-        case "zero":
-            shared = c["dp"] * c["cp"] > 1
-            seldom = (shared & (own == 0)) | ((own == 3) & (c["pp"] > 1))
-            return (shared | (own == 0)) & (every | ~seldom)
         case "cp_method":
             return (own == 0) | (c["cp"] > 1)
         case "sequence_parallel":

@@ -12,9 +12,9 @@ from parity.evaluate.kernels import rates
 from parity.evaluate.serving import MEMORY_SHARE, Steady, steady_state
 from parity.layout.layout import Layout, columns
 from parity.record import Finding
+from parity.search.candidates import comparable
 from parity.search.findings import note
 from parity.search.grid import cross, divisors, keep
-from parity.search.train import comparable
 from parity.timing.software import Software, drawn
 from parity.units import render
 from parity.workload.operator import Architecture

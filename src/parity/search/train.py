@@ -14,8 +14,9 @@ from parity.evaluate.goodput import Stretch, steps_alone
 from parity.evaluate.kernels import rates
 from parity.evaluate.offload import bytes_of_stages
 from parity.evaluate.training import Breakdown, Step, training_step
-from parity.layout.layout import Layout, concatenate
+from parity.layout.layout import Layout
 from parity.record import Finding
+from parity.search.candidates import Candidates, comparable, evaluate
 from parity.search.findings import note, unmeasured, weak_class, weak_figures
 from parity.search.grid import layouts, replicas
 from parity.timing.draw import Sampler
@@ -25,22 +26,10 @@ from parity.workload.flop import flop_per_token
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
-#: Layouts evaluated at once: the temporaries of one chunk stay in the processor's cache.
-CHUNK = 16_384
 #: A step as long as the target meets it, whatever the order its parts were added in.
 ROUNDING = 1e-9
 #: No single job runs on more chips than this.
 MOST_CHIPS = 1_048_576
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Evaluated layouts that fit, each with its step, stretched; memory of the leanest misfit."""
-
-    layout: Layout
-    time_s: Number
-    leanest_bytes: float
-    tried: int
 
 
 @dataclass(frozen=True)
@@ -77,31 +66,6 @@ class TrainingPlan:
         if self.machine.tdp_w is None:
             return None
         return self.chips * float(np.mean(chip_power(self.machine.tdp_w, self.step.busy_fraction)))
-
-
-def evaluate(
-    arch: Architecture,
-    job: TrainingJob,
-    layout: Layout,
-    target: Machine,
-    software: Software,
-    stretch: Stretch = steps_alone,
-) -> Candidates:
-    """Evaluate every row in chunks and keep those that fit."""
-    kept: list[Layout] = []
-    times: list[Number] = []
-    leanest = np.inf
-    for start in range(0, len(layout), CHUNK):
-        part = layout.take(np.arange(start, min(start + CHUNK, len(layout))))
-        step = training_step(arch, job, part, target, software)
-        total = step.memory.total_bytes
-        leanest = min(leanest, float(total.min()))
-        fits = total <= target.memory_bytes
-        kept.append(part.take(fits))
-        times.append((step.time_s * stretch(part, step))[fits])
-    if not kept:
-        return Candidates(layout, np.zeros(0), leanest, 0)
-    return Candidates(concatenate(kept), np.concatenate(times), leanest, len(layout))
 
 
 def plan(
@@ -151,7 +115,7 @@ def best_plans(
     Raises `Infeasible` with the findings where none is legal or none fits.
     """
     space = layouts(arch, job, target, software, chips=chips)
-    if not len(space):
+    if not space:
         raise _no_layout(target, chips)
     found = evaluate(arch, job, space, target, software)
     if not len(found.layout):
@@ -172,13 +136,6 @@ def _distinct_best(found: Candidates, top: int) -> list[int]:
         if len(out) == top:
             break
     return out
-
-
-def comparable(figure: Number) -> Number:
-    """The figure to seven digits: layouts that differ by rounding keep the order of the search,
-    so that every machine gives the same answer.
-    """
-    return np.asarray(figure, dtype=np.float32)
 
 
 def _no_layout(target: Machine, chips: int) -> Infeasible:
@@ -222,7 +179,7 @@ def smallest_that_fits(
     """The least count, doubling from `above`, whose leanest layout fits; None up to 64 times."""
     for factor in (2, 4, 8, 16, 32, 64):
         space = layouts(arch, job, target, software, chips=above * factor)
-        if len(space) and len(evaluate(arch, job, space, target, software).layout):
+        if space and len(evaluate(arch, job, space, target, software).layout):
             return above * factor
     return None
 

@@ -1,0 +1,84 @@
+"""Layouts evaluated by the chunk, memory first: those that fit, each with the time of its step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from parity.catalogue.machine import Machine, Number
+from parity.evaluate.goodput import Stretch, steps_alone
+from parity.evaluate.training import prepared, timed
+from parity.layout.layout import Layout, concatenate, single
+from parity.timing.software import Software
+from parity.workload.operator import Architecture
+from parity.workload.training import TrainingJob
+
+#: Layouts, and divisions of a layer, evaluated at once; measured with benchmarks/search.py.
+CHUNK, DIVISIONS = 131_072, 8_192
+
+#: Called with how many layouts are done, of how many.
+Report: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Evaluated layouts that fit, each with its step, stretched; memory of the leanest misfit."""
+
+    layout: Layout
+    time_s: Number
+    leanest_bytes: float
+    tried: int
+
+
+def evaluate(
+    arch: Architecture,
+    job: TrainingJob,
+    tried: Sequence[Layout],
+    target: Machine,
+    software: Software,
+    stretch: Stretch = steps_alone,
+    report: Report | None = None,
+) -> Candidates:
+    """Evaluate every layout in chunks, memory first, and keep those that fit.
+
+    report: called with how many layouts are done, of how many, after each chunk.
+    """
+    fitting: list[Layout] = []
+    times: list[Number] = []
+    leanest, done, count = np.inf, 0, sum(block.count for block in tried)
+    for part in _chunks(tried):
+        ready = prepared(arch, job, part, target, software)
+        total = np.broadcast_to(ready.memory.total_bytes, part.shape)
+        leanest = min(leanest, float(total.min()))
+        fits = total <= target.memory_bytes
+        if fits.any():
+            some = fits.reshape(-1, len(part)).any(axis=0)
+            left, fits = part.take(some), fits[..., some]
+            step = timed(arch, left, target, ready.take(some))
+            time_s = np.broadcast_to(step.time_s * stretch(left, step), left.shape)
+            fitting.append(left.rows(fits))
+            times.append(time_s[fits])
+        done += part.count
+        if report:
+            report(done, count)
+    if not fitting:
+        return Candidates(single().take(np.zeros(0, dtype=np.int64)), np.zeros(0), leanest, count)
+    return Candidates(concatenate(fitting), np.concatenate(times), leanest, count)
+
+
+def _chunks(tried: Sequence[Layout]) -> Iterator[Layout]:
+    """Parts of the blocks, of so many layouts that their temporaries stay in the cache."""
+    for block in tried:
+        width = max(1, min(DIVISIONS, CHUNK * len(block) // block.count))
+        for start in range(0, len(block), width):
+            yield block.take(np.arange(start, min(start + width, len(block))))
+
+
+def comparable(figure: Number) -> Number:
+    """The figure to seven digits: layouts that differ by rounding keep the order of the search,
+    so that every machine gives the same answer.
+    """
+    return np.asarray(figure, dtype=np.float32)
