@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from parity.catalogue.load import chip
 from parity.catalogue.machine import machine
 from parity.errors import Infeasible
-from parity.layout.layout import concatenate, single
+from parity.layout.layout import single
 from parity.layout.legal import REASONS, illegal
 from parity.search.candidates import evaluate
 from parity.search.findings import CODES, choose_dtype
-from parity.search.grid import layouts
+from parity.search.grid import flat, layouts
 from parity.search.train import (
     TrainingPlan,
     Wall,
@@ -54,7 +54,7 @@ def test_the_best_layout_is_the_fastest_of_those_that_fit() -> None:
 def test_every_layout_of_the_space_is_legal_and_takes_all_chips() -> None:
     arch = model("deepseek-v3")
     blocks = layouts(arch, job(1024, 4096), machine(chip("h800")), software(), chips=1024)
-    space = concatenate([block.rows() for block in blocks])
+    space = flat(blocks)
     assert len(space) > 100
     assert set(space.chips) == {1024}
     assert not illegal(arch, space, 4096, 1024).any()

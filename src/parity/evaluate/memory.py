@@ -73,7 +73,6 @@ class Memory:
         return Memory(*(np.asarray(v)[..., index] if np.ndim(v) else v for v in own))
 
 
-
 @dataclass(frozen=True)
 class Holding:
     """Parameters of one kind on a chip, and how they are divided."""

@@ -53,8 +53,9 @@ class Pieces:
 
     def take(self, index: Number) -> Pieces:
         """The same of the layouts at `index`."""
-        own = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return Pieces(**{k: v.take(index) if isinstance(v, Layer) else v[index] for k, v in own})
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "trained"}
+        taken = {k: v.take(index) if isinstance(v, Layer) else v[index] for k, v in own.items()}
+        return Pieces(**taken, trained=self.trained)
 
 
 def pieces(

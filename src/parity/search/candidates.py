@@ -11,7 +11,8 @@ import numpy as np
 from parity.catalogue.machine import Machine, Number
 from parity.evaluate.goodput import Stretch, steps_alone
 from parity.evaluate.training import prepared, timed
-from parity.layout.layout import Layout, concatenate, single
+from parity.layout.layout import Layout
+from parity.search.grid import flat
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -64,9 +65,7 @@ def evaluate(
         done += part.count
         if report:
             report(done, count)
-    if not fitting:
-        return Candidates(single().take(np.zeros(0, dtype=np.int64)), np.zeros(0), leanest, count)
-    return Candidates(concatenate(fitting), np.concatenate(times), leanest, count)
+    return Candidates(flat(fitting), np.concatenate([np.zeros(0), *times]), leanest, count)
 
 
 def _chunks(tried: Sequence[Layout]) -> Iterator[Layout]:

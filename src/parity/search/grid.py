@@ -25,7 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.catalogue.machine import Machine, Number
-from parity.layout.layout import CP_METHODS, OFFLOADS, RECOMPUTE, SCHEDULES, Column, Layout
+from parity.layout.layout import (
+    CP_METHODS,
+    OFFLOADS,
+    RECOMPUTE,
+    SCHEDULES,
+    Column,
+    Layout,
+    concatenate,
+    single,
+)
 from parity.layout.layout import columns as as_columns
 from parity.layout.legal import ENDS, LEAST_CP_TOKENS, illegal, missing_layers
 from parity.timing.software import Software
@@ -201,6 +210,12 @@ def _blocks(
                     )
                 )
     return out
+
+
+def flat(blocks: Sequence[Layout]) -> Layout:
+    """The layouts of all blocks, one after another along one dimension."""
+    nothing = single().take(np.zeros(0, dtype=np.int64))
+    return concatenate([nothing, *(block.rows() for block in blocks)])
 
 
 def _sensible(zero: int, sharing: bool, stages: bool, every: bool) -> bool:

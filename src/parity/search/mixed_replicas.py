@@ -15,8 +15,9 @@ from msgspec import structs
 from parity.catalogue.machine import Machine, Number
 from parity.evaluate.schedule import runs
 from parity.layout.layout import Layout
-from parity.search.grid import LARGEST_MICROBATCH, layouts
-from parity.search.train import ROUNDING, comparable, evaluate
+from parity.search.candidates import comparable, evaluate
+from parity.search.grid import LARGEST_MICROBATCH, flat, layouts
+from parity.search.train import ROUNDING
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -59,15 +60,15 @@ def replicas_of(
     replica, as many as the pipeline has stages where it is interleaved, or one from each end.
     """
     even = 2 * LARGEST_MICROBATCH * chips
-    space = layouts(arch, with_sequences(job, even), target, software, chips=chips)
+    space = flat(layouts(arch, with_sequences(job, even), target, software, chips=chips))
     space = space.take(space.dp * space.microbatch <= job.global_batch_sequences)
     if not len(space):
         return None
-    once = evaluate(arch, with_sequences(job, even), space, target, software)
+    once = evaluate(arch, with_sequences(job, even), [space], target, software)
     if not len(once.layout):
         return None
     kept = once.layout
-    twice = evaluate(arch, with_sequences(job, 2 * even), kept, target, software)
+    twice = evaluate(arch, with_sequences(job, 2 * even), [kept], target, software)
     together = kept.dp * kept.microbatch
     each = (twice.time_s - once.time_s) * together / even
     dual, eager = runs(kept, "dualpipe"), runs(kept, "1f1b")

@@ -23,8 +23,8 @@ from parity.evaluate.mixed import (
 from parity.evaluate.schedule import runs
 from parity.layout.layout import SCHEDULES, Column, Layout, columns, concatenate
 from parity.layout.legal import illegal
+from parity.search.candidates import DIVISIONS, comparable
 from parity.search.grid import axes, cross, divisors, keep
-from parity.search.train import CHUNK, comparable
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -93,8 +93,8 @@ def table(
     at = np.arange(len(row)) - start[row]
     layers = np.clip((at // 2 + 1) * layout.pp[row] - at % 2, 1, total - 1)
     figures = []
-    for begin in range(0, len(row), CHUNK):
-        some = slice(begin, begin + CHUNK)
+    for begin in range(0, len(row), DIVISIONS):
+        some = slice(begin, begin + DIVISIONS)
         part = held(arch, job, layout.take(row[some]), layers[some], target, software, first=first)
         figures.append([np.broadcast_to(v, (len(row[some]),)) for v in vars(part).values()])
     whole = Held(*(np.concatenate(column) for column in zip(*figures, strict=True)))
