@@ -18,7 +18,7 @@ from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
 #: Layouts, and divisions of a layer, evaluated at once; measured with benchmarks/search.py.
-CHUNK, DIVISIONS = 131_072, 8_192
+CHUNK, DIVISIONS = 65_536, 8_192
 
 #: Called with how many layouts are done, of how many.
 Report: TypeAlias = Callable[[int, int], None]
