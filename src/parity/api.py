@@ -28,6 +28,7 @@ from parity.search import mixed as mixing
 from parity.search import run as running
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
+from parity.search.mixed_days import Deadline, fewest_beside
 from parity.search.mixed_run import mixed_run, stretch_of
 from parity.search.serve import ServingJob, best_replica
 from parity.timing.software import CURRENT, Software, software
@@ -76,15 +77,18 @@ def plan_train(
     failures of one chip, that a checkpoint stops training, and from a failure to the next step;
     None takes what others published. top: layouts shown.
 
-    With several kinds, `512xa100,256xh20`, the plan gives each kind its part.
+    With several kinds, `512xa100,256xh20`, the plan gives each kind its part; with days one of them
+    may go without a count.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
     run = _run(model, tokens, seq, gbs, software_generation)
-    batch, *more = merged(parse_fleet(on))
+    batch, *more = batches = merged(parse_fleet(on))
     if more:
-        fleet = mixing.fleet_of((batch, *more), days is not None, cluster)
-        return _plan_fleet(run, fleet, dtype, _stated(mtbf, checkpoint, restart), top)
+        if cluster:
+            raise UsageError("--cluster wires one kind of chip; in a fleet each has its usual one.")
+        own_figures = _stated(mtbf, checkpoint, restart)
+        return _plan_fleet(run, batches, days, dtype, own_figures, top)
     own, chosen = choose_dtype(batch.chip, _asked(dtype))
     arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
     target, stated = machine(batch.chip, cluster), _stated(mtbf, checkpoint, restart)
@@ -108,22 +112,35 @@ def plan_train(
     return plan_answer(arch, runs, wall, findings, days_asked=days is not None)
 
 
-def _plan_fleet(run: _Run, fleet: mixing.Fleet, dtype: str, stated: Stated, top: int) -> Answer:
-    """The best plan of several kinds of chip in one job."""
-    own, chosen = mixing.common_dtype(tuple(one.chip for one, _ in fleet), _asked(dtype))
-    arch, job = run.arch, structs.replace(run.job, dtype=own)
-    plan = mixing.best_mixed(arch, job, fleet, run.era, stretch_of(arch, job, run.era, stated))
-    found = mixed_run(arch, plan, run.era, stated)
+def _plan_fleet(
+    run: _Run,
+    batches: tuple[Batch, ...],
+    days: Quantity | None,
+    dtype: str,
+    stated: Stated,
+    top: int,
+) -> Answer:
+    """The best plan of several kinds of chip in one job; of an open kind as many as it takes."""
+    own, chosen = mixing.common_dtype(tuple(batch.chip for batch in batches), _asked(dtype))
+    arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
+    fleet, more = mixing.fleet_of(batches, days is not None)
+    if days is None:
+        stretch = stretch_of(arch, job, era, stated)
+        found = Deadline(mixing.best_mixed(arch, job, fleet, era, stretch), ())
+    else:
+        step_s = _step_for_days(job, days)
+        found = fewest_beside(arch, job, fleet, more, era, step_s, stated)
     about = [
         finding
-        for part in plan.way.parts
+        for part in found.plan.way.parts
         for finding in (
             *training.plan_findings(arch, part.machine.chip, job, part.machine),
             *running.run_findings(part.machine.chip, stated),
         )
     ]
-    findings = (*chosen, *mixing.mixed_findings(plan), *dict.fromkeys(about))
-    return mixed_answer(arch, found, findings, _few(top))
+    findings = (*chosen, *mixing.mixed_findings(found.plan), *dict.fromkeys(about))
+    course = mixed_run(arch, found.plan, era, stated)
+    return mixed_answer(arch, course, found.missed, findings, _few(top))
 
 
 def match(

@@ -11,7 +11,7 @@ from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.figures import ranged
-from parity.outputs.planning import day_range, first, goodput_fields, losses, trains
+from parity.outputs.planning import TARGET_MISSED, day_range, first, goodput_fields, losses, trains
 from parity.record import Finding
 from parity.search.mixed import MixedPlan
 from parity.search.mixed_run import MixedRun
@@ -24,9 +24,16 @@ MANNERS = {"replicas": "as replicas of their own", "stages": "as one pipeline", 
 
 
 def mixed_answer(
-    arch: Architecture, run: MixedRun, findings: tuple[Finding, ...], top: int
+    arch: Architecture,
+    run: MixedRun,
+    missed: tuple[Finding, ...],
+    findings: tuple[Finding, ...],
+    top: int,
 ) -> Answer:
-    """The fastest way to use the fleet, its parts, the other ways and each kind alone."""
+    """The fastest way to use the fleet, its parts, the other ways and each kind alone; exit 4
+    where a deadline is `missed`.
+    """
+    findings = (*missed, *findings)
     plan = run.plan
     others = plan.others[: top - 1]
     content: dict[str, object] = {
@@ -40,9 +47,19 @@ def mixed_answer(
         parts=(summary(arch, run), parts_table(run), *others_table(plan, others)),
         findings=findings,
         sources=tuple(dict.fromkeys(basis(family) for family in families)),
-        next=(f"parity plan train {arch.name} --on {fleet_text(plan.way.parts[:1])}",),
+        next=tuple(
+            f"parity plan train {arch.name} --on {fleet_text(way.parts)}"
+            for way in (plan.best_alone,)
+            if way
+        ),
     )
-    return Answer(command="plan train", content=content, document=document, keep=True)
+    return Answer(
+        command="plan train",
+        content=content,
+        document=document,
+        exit_code=TARGET_MISSED if missed else 0,
+        keep=True,
+    )
 
 
 def fleet_text(parts: tuple[Part, ...]) -> str:
@@ -239,6 +256,8 @@ def takes(plan: MixedPlan, i: int) -> str:
     if plan.way.manner != "stages":
         return f"{part.sequences:,} sequences"
     before = sum(p.layers for p in plan.way.parts[:i])
+    if part.layers == 1:
+        return f"layer {before + 1}"
     return f"layers {before + 1}–{before + part.layers}"
 
 

@@ -128,27 +128,24 @@ class MixedPlan:
         return float(work / peak)
 
 
-def fleet_of(batches: tuple[Batch, ...], deadline: bool, cluster: str) -> Fleet:
-    """The machines of a fleet as asked for, each kind in its usual cluster.
+def fleet_of(batches: tuple[Batch, ...], deadline: bool) -> tuple[Fleet, Machine | None]:
+    """The machines of a fleet as asked for, each kind in its usual cluster; and the kind that has
+    no count, which a deadline gives it.
 
     deadline: whether days were asked for. Raises `UsageError` for what a fleet cannot be asked,
     `MissingFact`.
     """
-    if deadline:
-        raise UsageError(
-            "--days counts chips of one kind. Say how many of each kind there are and leave it "
-            "out, or name one kind."
-        )
-    if cluster:
-        raise UsageError("--cluster wires one kind of chip; in a fleet each has its usual one.")
     if len(batches) > MOST_KINDS:
         raise UsageError(
             f"--on names {len(batches)} kinds of chip; at most {MOST_KINDS} train together."
         )
-    for batch in batches:
-        if not batch.count:
-            raise UsageError(f"`{batch.text}` has no count; say how many, as in `64x{batch.text}`.")
-    return tuple((machine(batch.chip), batch.count or 0) for batch in batches)
+    open_ = [batch for batch in batches if batch.count is None]
+    if len(open_) > deadline:
+        asked = "; with --days one kind may go without" if deadline else ", or give --days"
+        text = open_[-1].text
+        raise UsageError(f"`{text}` has no count; say how many, as in `64x{text}`{asked}.")
+    held = tuple((machine(batch.chip), batch.count) for batch in batches if batch.count)
+    return held, machine(open_[0].chip) if open_ else None
 
 
 def steps_alone(way: Way) -> float:  # noqa: ARG001
