@@ -21,8 +21,8 @@ def train(
         str,
         Parameter(
             group=words.CHIPS,
-            help="Chips, as in 1024xh100; no count with --days. Several kinds train together, as in "
-            "512xa100,256xh20, or 512xa100,h20 with --days.",
+            help="Chips, as in 1024xh100; no count with --days. Several kinds train together, as "
+            "in 512xa100,256xh20, or 512xa100,h20 with --days.",
         ),
     ],
     tokens: words.Tokens = "15T",
