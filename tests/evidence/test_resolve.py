@@ -313,3 +313,15 @@ def test_a_layout_counted_in_parts_of_a_chip_is_no_mismatch(row):
     case = resolve(row(chip="Trainium1", tp=32, dp=8, chip_count=128, global_batch_seqs=512))
     assert isinstance(case, Case)
     assert place(case, case.target.machine()).layout.dp[0] == 8
+
+
+def test_the_layouts_of_the_bundled_rows_could_have_run():
+    refused = set()
+    for given in read.bundled():
+        case = resolve(given)
+        if isinstance(case, Case) and case.row.tp and case.row.microbatch:
+            try:
+                place(case, case.target.machine())
+            except NoLayout:
+                refused.add(given.id)
+    assert not refused
