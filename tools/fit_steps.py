@@ -15,8 +15,8 @@ from collections import defaultdict
 from pathlib import Path
 
 TARGET = Path(__file__).resolve().parent.parent / "src/parity/timing/data/steps.toml"
-#: Range written around a fitted figure: factors down and up; no share is above 1.
-DOWN, UP = 0.8, 1.2
+#: Range written around a fitted figure, a factor up and as much down; no share is above 1.
+UP = 1.22
 ROUNDS = 12
 STILL = 0.02
 
@@ -72,7 +72,7 @@ def figure(value: float, *, capped: bool) -> str:
     """A figure with its range, as a TOML table."""
     high = round(min(value * UP, 1.0) if capped else value * UP, 3)
     return (
-        f"{{ value = {value}, low = {round(value * DOWN, 3)}, high = {high}, "
+        f"{{ value = {value}, low = {round(value * value / high, 3)}, high = {high}, "
         'provenance = "measured", source = "steps" }'
     )
 

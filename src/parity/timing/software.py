@@ -52,7 +52,7 @@ class Software(Record, frozen=True):
 #: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
 #: besides its kernels differs from one code base to the next by about this much.
 FACTORS = {
-    "kernel_share": (0.85, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routing_s": (0.4, 2.5),
+    "kernel_share": (0.9, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routing_s": (0.4, 2.5),
     "routed": (0.55, 1.6),
 }  # fmt: skip
 #: And hidden fractions, as a difference.
