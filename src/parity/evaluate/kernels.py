@@ -48,6 +48,7 @@ class Rates:
     launch_s: Number
     units: int
     basis: str
+    weights: Rates | None = None  # of products of weight gradients, where they differ
 
 
 def rates(
@@ -62,10 +63,12 @@ def rates(
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
     eff = efficiency(machine, dtype, draw)
     attention = efficiency(machine, half, draw)
-    if software and DTYPE_BYTES[dtype] < ACTIVATION_BYTES:
+    narrow = DTYPE_BYTES[dtype] < ACTIVATION_BYTES
+    if software and narrow:
         flash = flash * software.narrow_attention
     held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.attention_sustained
     peak = kernel_share * machine.peak_flop_per_s[dtype]
+    wide = software is not None and software.wide_weight_gradients and narrow
     return Rates(
         dtype=dtype,
         element_bytes=DTYPE_BYTES[dtype],
@@ -86,6 +89,7 @@ def rates(
         launch_s=eff.launch_s,
         units=machine.units,
         basis=eff.basis,
+        weights=rates(machine, half, draw, software) if wide else None,
     )
 
 
@@ -129,7 +133,8 @@ def forward_cost(work: Work, rate: Rates, software: Software) -> Cost:
 
 def weight_cost(work: Gemm, rate: Rates) -> Cost:
     """Time of the part of the backward pass that nothing waits for: the gradient of the weight."""
-    return product_cost(Gemm(m=work.k, n=work.n, k=work.m, batch=work.batch), rate)
+    product = Gemm(m=work.k, n=work.n, k=work.m, batch=work.batch)
+    return product_cost(product, rate.weights or rate)
 
 
 def input_cost(work: Work, rate: Rates, software: Software) -> Cost:

@@ -29,6 +29,7 @@ class Software(Record, frozen=True):
     fused_attention: bool
     flash: int  # version of FlashAttention, or what equals it, that its fused attention is
     narrow_attention: float  # its rate in training, over 16 bits, where products are narrower
+    wide_weight_gradients: bool  # products of weight gradients stay at 16 bits
     recompute_stops_early: bool  # full recomputation skips the last product of a layer
     tp_overlap: float
     dp_overlap: float
