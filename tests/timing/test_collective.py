@@ -156,3 +156,12 @@ def test_arrays_give_what_scalars_give(collective) -> None:
     together = collective(1e8, sizes, strides, machine)
     alone = [float(collective(1e8, s, d, machine)) for s, d in zip(sizes, strides, strict=True)]
     assert together == pytest.approx(alone)
+
+
+@pytest.mark.parametrize("collective", [all_gather, reduce_scatter, all_reduce])
+def test_a_group_with_no_peer_inside_a_mesh_takes_as_long_as_on_a_switch(collective) -> None:
+    """Its own share is copied, not sent over wires to peers that are not in the group."""
+    mesh, switch = two_level(topology="mesh"), two_level()
+    times = [float(collective(1e9, 16, 8, one)) for one in (mesh, switch)]
+    assert times[0] == pytest.approx(times[1])
+    assert times[0] < 1

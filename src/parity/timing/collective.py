@@ -79,7 +79,7 @@ def usable_bandwidth(level: Level, count: Number) -> Number:
     uses few wires. A torus of d axes gives one axis to a group that fits one axis, and all to a
     group that spans it [jax-ml/scaling-book, "Sharded matrices"].
     """
-    full = level.bandwidth_bytes_per_s * level.achieved_fraction
+    full = _link(level)
     if level.topology == "mesh":
         return full * np.clip((np.asarray(count) - 1) / max(level.size - 1, 1), _TINY, 1.0)
     if level.topology in ("torus2d", "torus3d"):
@@ -88,6 +88,11 @@ def usable_bandwidth(level: Level, count: Number) -> Number:
         used = np.ceil(np.log(np.maximum(count, 2.0)) / np.log(axis) - 1e-9)
         return full * np.clip(used, 1, axes) / axes
     return full
+
+
+def _link(level: Level) -> Number:
+    """All of a chip's link at a level, however many peers it reaches with it. [byte/s]"""
+    return level.bandwidth_bytes_per_s * level.achieved_fraction
 
 
 def _hop(protocol: Protocol, level: Level) -> float:
@@ -113,8 +118,7 @@ def _gather_cost(
 
 def _best(message: Number, size: Number, stride: Number, machine: Machine, passes: float) -> Number:
     counts = members(size, stride, machine.levels)
-    inner = machine.levels[0]
-    own = OWN_COPY * message / size / usable_bandwidth(inner, counts[0])
+    own = OWN_COPY * message / size / _link(machine.levels[0])
     options = []
     for protocol in PROTOCOLS:
         bandwidth, ring, tree = _gather_cost(message, counts, machine.levels, protocol)
@@ -170,7 +174,7 @@ def all_to_all(
         latency = latency + np.log2(np.maximum(count, 1.0)) * _hop(fast, level)
         inside = inside * count
     kept = token_bytes * _reached(size * reach, copies) / size
-    own = OWN_COPY * kept / usable_bandwidth(machine.levels[0], counts[0])
+    own = OWN_COPY * kept / _link(machine.levels[0])
     return np.where(np.asarray(size) > 1, large.base_s + latency + own + slowest, 0.0)
 
 
@@ -185,7 +189,7 @@ def send(message_bytes: Number, distance: Number, machine: Machine) -> Number:
     out: Number = 0.0
     for level in reversed(machine.levels):
         inside = np.asarray(distance) < level.size
-        wire = level.bandwidth_bytes_per_s * level.achieved_fraction
+        wire = _link(level)
         if level.topology == "mesh":
             wire = wire / max(level.size - 1, 1)
         cost = PROTOCOLS[1].base_s + _hop(PROTOCOLS[0], level) + message_bytes / wire
