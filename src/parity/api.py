@@ -28,8 +28,11 @@ from parity.search import mixed as mixing
 from parity.search import run as running
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
+from parity.search.grid import Report, Space
 from parity.search.mixed_days import Deadline, fewest_beside
 from parity.search.mixed_run import mixed_run, stretch_of
+from parity.search.pareto import trades
+from parity.search.pinned import pinned
 from parity.search.serve import ServingJob, best_replica
 from parity.timing.software import CURRENT, Software, software
 from parity.units import parse, parse_count, parse_length
@@ -68,6 +71,10 @@ def plan_train(
     checkpoint: Quantity | None = None,
     restart: Quantity | None = None,
     top: int = 3,
+    fix: Iterable[str] = (),
+    exhaustive: bool = False,
+    pareto: bool = False,
+    report: Report | None = None,
 ) -> Answer:
     """The best layout to train `model` on the chips `on`, its days, memory, energy and range.
 
@@ -75,7 +82,9 @@ def plan_train(
     gbs: tokens of a global batch. days: when given, `on` needs no count and the answer is how many
     chips finish in time. mtbf, checkpoint, restart: as in `50000h`, `30s`, `10min`: time between
     failures of one chip, that a checkpoint stops training, and from a failure to the next step;
-    None takes what others published. top: layouts shown.
+    None takes what others published. top: layouts shown. fix: axes of the layout held at a value,
+    as in `tp=8,schedule=1f1b`. exhaustive: try all there is. pareto: also the layouts that none
+    beats in time, memory and chips. report: called with (layouts evaluated, of how many).
 
     With several kinds, `512xa100,256xh20`, the plan gives each kind its part; with days one of them
     may go without a count.
@@ -84,9 +93,12 @@ def plan_train(
     """
     run = _run(model, tokens, seq, gbs, software_generation)
     batch, *more = batches = merged(parse_fleet(on))
+    space = Space(pinned(fix), exhaustive, report=report)
     if more:
         if cluster:
             raise UsageError("--cluster wires one kind of chip; in a fleet each has its usual one.")
+        if space.fixed or exhaustive or pareto:
+            raise UsageError("--fix, --exhaustive and --pareto take one kind of chip in --on.")
         own_figures = _stated(mtbf, checkpoint, restart)
         return _plan_fleet(run, batches, days, dtype, own_figures, top)
     own, chosen = choose_dtype(batch.chip, _asked(dtype))
@@ -94,9 +106,11 @@ def plan_train(
     target, stated = machine(batch.chip, cluster), _stated(mtbf, checkpoint, restart)
     plans: list[training.TrainingPlan] = []
     wall = None
+    if pareto and (days is not None or batch.count is None):
+        raise UsageError("--pareto takes a count in --on, as in `--on 64xh100`, and no --days.")
     if days is not None:
         step_s = _step_for_days(job, days)
-        found = running.fewest_chips_within(arch, job, target, era, step_s, stated)
+        found = running.fewest_chips_within(arch, job, target, era, step_s, stated, space)
         wall = found if isinstance(found, training.Wall) else None
         best = found.fastest if isinstance(found, training.Wall) else found
         plans = [best] if best else []
@@ -105,11 +119,12 @@ def plan_train(
             f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days."
         )
     else:
-        plans = training.best_plans(arch, job, target, era, batch.count, _few(top))
+        plans = training.best_plans(arch, job, target, era, batch.count, _few(top), space)
+    front = trades(arch, job, target, era, batch.count or 1, space) if pareto else ()
     runs = tuple(running.run_of(arch, plan, era, stated) for plan in plans)
     findings = (*chosen, *training.plan_findings(arch, batch.chip, job, target))
     findings += running.run_findings(batch.chip, stated)
-    return plan_answer(arch, runs, wall, findings, days_asked=days is not None)
+    return plan_answer(arch, runs, wall, findings, days_asked=days is not None, front=front)
 
 
 def _plan_fleet(

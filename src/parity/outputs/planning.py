@@ -15,6 +15,7 @@ from parity.outputs.document import Bars, Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.figures import ranged
 from parity.record import Finding
+from parity.search.pareto import Trade
 from parity.search.run import Course, Run
 from parity.search.train import WORDS, TrainingPlan, Wall, in_nodes
 from parity.units import render, significant
@@ -37,8 +38,12 @@ def plan_answer(
     findings: tuple[Finding, ...],
     *,
     days_asked: bool,
+    front: tuple[Trade, ...] = (),
 ) -> Answer:
-    """The best run with its runners-up; at a wall `runs` are the fastest there is, and exit 4."""
+    """The best run with its runners-up; at a wall `runs` are the fastest there is, and exit 4.
+
+    front: layouts that none beats in time, memory and chips, where they were asked for.
+    """
     if wall is not None:
         findings = (Finding(code="P104", severity="error", message=wall.reason + "."), *findings)
     if not runs:
@@ -56,9 +61,17 @@ def plan_answer(
         "runners_up": [answer_fields(arch, run, of_chips=False) for run in runs[1:]],
         "findings": findings,
     }
+    if front:
+        content["pareto"] = [trade_fields(trade) for trade in front]
     document = Document(
         sentence=sentence(arch, best, days_asked=days_asked, wall=wall),
-        parts=(summary(arch, best), spent(best.plan), filled(best.plan), *others(runs)),
+        parts=(
+            summary(arch, best),
+            spent(best.plan),
+            filled(best.plan),
+            *others(runs),
+            *traded(front),
+        ),
         findings=findings,
         sources=(best_basis(best.plan), basis(best.plan.machine.chip.family)),
         next=(f"parity match {arch.name} --have {count_of(best.plan)} --want all --train",),
@@ -70,6 +83,31 @@ def plan_answer(
         exit_code=TARGET_MISSED if wall is not None else 0,
         keep=True,
     )
+
+
+def trade_fields(trade: Trade) -> dict[str, object]:
+    """A layout of the front as plain numbers."""
+    return {
+        "chips": trade.chips,
+        "step_time_s": trade.time_s,
+        "memory_bytes": trade.memory_bytes,
+        "layout": to_dict(trade.layout),
+    }
+
+
+def traded(front: tuple[Trade, ...]) -> tuple[Table, ...]:
+    """The front as a table."""
+    rows = tuple(
+        (
+            f"{trade.chips:,}",
+            render(trade.time_s, "s"),
+            render(trade.memory_bytes, "byte"),
+            describe(trade.layout),
+        )
+        for trade in front
+    )
+    title = "nothing beats these in time, memory and chips"
+    return (Table(("chips", "step", "memory", "layout"), rows, "rrrl", title),) if rows else ()
 
 
 def count_of(plan: TrainingPlan) -> str:

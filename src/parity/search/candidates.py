@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from parity.catalogue.machine import Machine, Number
 from parity.evaluate.goodput import Stretch, steps_alone
 from parity.evaluate.training import prepared, timed
 from parity.layout.layout import Layout
-from parity.search.grid import flat
+from parity.search.grid import Report, flat
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -20,16 +19,14 @@ from parity.workload.training import TrainingJob
 #: Layouts, and divisions of a layer, evaluated at once; measured with benchmarks/search.py.
 CHUNK, DIVISIONS = 65_536, 8_192
 
-#: Called with how many layouts are done, of how many.
-Report: TypeAlias = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class Candidates:
-    """Evaluated layouts that fit, each with its step, stretched; memory of the leanest misfit."""
+    """Evaluated layouts that fit, each with its step, stretched; memory of the leanest of all."""
 
     layout: Layout
     time_s: Number
+    memory_bytes: Number
     leanest_bytes: float
     tried: int
 
@@ -49,6 +46,7 @@ def evaluate(
     """
     fitting: list[Layout] = []
     times: list[Number] = []
+    needs: list[Number] = []
     leanest, done, count = np.inf, 0, sum(block.count for block in tried)
     for part in _chunks(tried):
         ready = prepared(arch, job, part, target, software)
@@ -62,10 +60,12 @@ def evaluate(
             time_s = np.broadcast_to(step.time_s * stretch(left, step), left.shape)
             fitting.append(left.rows(fits))
             times.append(time_s[fits])
+            needs.append(total[..., some][fits])
         done += part.count
         if report:
             report(done, count)
-    return Candidates(flat(fitting), np.concatenate([np.zeros(0), *times]), leanest, count)
+    time, need = (np.concatenate([np.zeros(0), *each]) for each in (times, needs))
+    return Candidates(flat(fitting), time, need, leanest, count)
 
 
 def _chunks(tried: Sequence[Layout]) -> Iterator[Layout]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ from parity.layout.layout import (
     single,
 )
 from parity.layout.layout import columns as as_columns
-from parity.layout.legal import ENDS, LEAST_CP_TOKENS, illegal, missing_layers
+from parity.layout.legal import ENDS, LEAST_CP_TOKENS, REASONS, illegal, missing_layers
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -53,18 +54,22 @@ USUAL_CP_TOKENS = 4096
 INNER = ("recompute", "zero", "offload")
 
 Columns = dict[str, Column]
+#: Called with how many layouts are done, of how many.
+Report: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Space:
     """Which layouts are tried: axes with one value, and whether the rest take every value.
 
-    report: called with (evaluated, all) layouts while they are evaluated.
+    offload: also try what offloading does. report: called with how many layouts are evaluated, of
+    how many, while they are.
     """
 
     fixed: Mapping[str, int] = field(default_factory=dict)
     exhaustive: bool = False
-    report: Callable[[int, int], None] | None = None
+    offload: bool = False
+    report: Report | None = None
 
 
 USUAL = Space()
@@ -116,7 +121,7 @@ def axes(
         "zero": [0, 1, 2, 3] if every else [0, 1, 3],
         "recompute": list(range(len(RECOMPUTE))) if every else recompute,
         "cp_method": list(range(len(CP_METHODS))),
-        "offload": list(range(len(OFFLOADS))) if every else [0],
+        "offload": list(range(len(OFFLOADS))) if every or space.offload else [0],
         "sequence_parallel": [1, 0] if every else [1],
     }
     return {
@@ -167,33 +172,67 @@ def layouts(
     In blocks of divisions, each with all values of the axes of `INNER` along dimensions of their
     own. Memory is not judged here. Within a node or less, counts are as asked; above, whole nodes.
     """
-    batch = job.global_batch_sequences
     values = axes(arch, job, machine, software, space)
-    inner = {name: values.pop(name) for name in INNER}
+    within = (least, most)
+    divisions = _divisions(arch, job, values, space, chips=chips, within=within, dp=dp)
+    legal = illegal(arch, divisions, job.seq_len, job.global_batch_sequences) == 0
+    return _blocks(divisions.take(legal), values, machine, space)
+
+
+def refusal(
+    arch: Architecture,
+    job: TrainingJob,
+    machine: Machine,
+    software: Software,
+    chips: int,
+    space: Space,
+) -> str:
+    """The rule that stands in the way of the axes that `space` fixes, in words."""
+    values = axes(arch, job, machine, software, space)
+    divisions = _divisions(arch, job, values, space, chips=chips)
+    host = machine.host_bytes_per_s is not None
+    divisions = divisions.replace(offload=np.full_like(divisions.tp, values["offload"][0]))
+    codes = illegal(arch, divisions, job.seq_len, job.global_batch_sequences, host)
+    counts = np.bincount(codes[codes > 0], minlength=1)
+    if counts.any():
+        return REASONS[int(np.argmax(counts))]
+    return "they do not divide the chips, the layers and the batch"
+
+
+def _divisions(
+    arch: Architecture,
+    job: TrainingJob,
+    values: Mapping[str, list[int]],
+    space: Space,
+    *,
+    chips: int | None = None,
+    within: tuple[float, float] = (1, np.inf),
+    dp: Sequence[int] | None = None,
+) -> Layout:
+    """All values of the axes that are not of `INNER` with each other, not all of them legal."""
+    batch = job.global_batch_sequences
     columns: Columns = {}
     for name in ("tp", "cp", "pp"):
         columns = cross(columns, name, values[name])
-    columns = _with_replicas(columns, chips, least, most, dp or divisors(batch, batch))
+    columns = _with_replicas(columns, chips, *within, dp or divisors(batch, batch))
     if "dp" in space.fixed:
         columns = keep(columns, columns["dp"] == space.fixed["dp"])
-    if not arch.num_experts:
+    if not arch.num_experts and "etp" not in space.fixed:
         columns["etp"] = columns["tp"]
     for name in values:
-        if name not in columns:
+        if name not in columns and name not in INNER:
             columns = cross(columns, name, values[name])
             if name not in space.fixed:
                 columns = keep(columns, _tried(name, columns, arch, batch, space.exhaustive))
-    divisions = as_columns(**columns)
-    legal = illegal(arch, divisions, job.seq_len, batch) == 0
-    return _blocks(divisions.take(legal), inner, machine, space)
+    return as_columns(**columns)
 
 
 def _blocks(
-    divisions: Layout, inner: dict[str, list[int]], machine: Machine, space: Space
+    divisions: Layout, inner: Mapping[str, list[int]], machine: Machine, space: Space
 ) -> list[Layout]:
     """Divisions by what is tried with them: ZeRO where there is something to share."""
-    if machine.host_bytes_per_s is None:
-        inner["offload"] = [o for o in inner["offload"] if o == 0]
+    known = machine.host_bytes_per_s is not None
+    offload = [o for o in inner["offload"] if known or o == 0]
     shared, staged = divisions.dp * divisions.cp > 1, divisions.pp > 1
     every, pinned = space.exhaustive, "zero" in space.fixed
     out = []
@@ -201,12 +240,12 @@ def _blocks(
         for sharing in (False, True):
             zero = [z for z in inner["zero"] if pinned or _sensible(z, sharing, stages, every)]
             some = divisions.take((shared == sharing) & (staged == stages))
-            if len(some) and all((inner["recompute"], zero, inner["offload"])):
+            if len(some) and zero and offload:
                 out.append(
                     some.replace(
                         recompute=np.array(inner["recompute"])[:, None, None, None],
                         zero=np.array(zero)[:, None, None],
-                        offload=np.array(inner["offload"])[:, None],
+                        offload=np.array(offload)[:, None],
                     )
                 )
     return out

@@ -20,6 +20,7 @@ from parity.evaluate.goodput import (
 )
 from parity.record import Finding
 from parity.search.findings import note
+from parity.search.grid import USUAL, Space
 from parity.search.train import TrainingPlan, Wall, fewest_chips, sampled_times
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
@@ -104,14 +105,15 @@ def fewest_chips_within(
     software: Software,
     time_s: float,
     stated: Stated,
+    space: Space = USUAL,
 ) -> TrainingPlan | Wall:
     """The smallest count that makes a step in `time_s` on average over a run, with all that
     interrupts it; or the wall.
     """
     stretch = stretch_of(arch, reliability(target.chip.family, stated))
-    found = fewest_chips(arch, job, target, software, time_s, stretch)
+    found = fewest_chips(arch, job, target, software, time_s, stretch, space)
     if isinstance(found, Wall) and found.fastest:
-        alone = fewest_chips(arch, job, target, software, time_s)
+        alone = fewest_chips(arch, job, target, software, time_s, space=space)
         larger = alone if isinstance(alone, TrainingPlan) else alone.fastest
         if larger and larger.chips > found.fastest.chips:
             rest = found.reason.split(": ", 1)[-1]

@@ -14,11 +14,11 @@ from parity.evaluate.goodput import Stretch, steps_alone
 from parity.evaluate.kernels import rates
 from parity.evaluate.offload import bytes_of_stages
 from parity.evaluate.training import Breakdown, Step, training_step
-from parity.layout.layout import Layout
+from parity.layout.layout import Layout, to_dict
 from parity.record import Finding
 from parity.search.candidates import Candidates, comparable, evaluate
 from parity.search.findings import note, unmeasured, weak_class, weak_figures
-from parity.search.grid import layouts, replicas
+from parity.search.grid import USUAL, Space, layouts, refusal, replicas
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
 from parity.units import render
@@ -109,17 +109,19 @@ def best_plans(
     software: Software,
     chips: int,
     top: int = 4,
+    space: Space = USUAL,
 ) -> list[TrainingPlan]:
     """The fastest layouts of exactly `chips` chips, best first, no two alike in their degrees.
 
     Raises `Infeasible` with the findings where none is legal or none fits.
     """
-    space = layouts(arch, job, target, software, chips=chips)
-    if not space:
-        raise _no_layout(target, chips)
-    found = evaluate(arch, job, space, target, software)
+    blocks = layouts(arch, job, target, software, chips=chips, space=space)
+    if not blocks:
+        why = refusal(arch, job, target, software, chips, space) if space.fixed else ""
+        raise _no_layout(target, chips, why)
+    found = evaluate(arch, job, blocks, target, software, report=space.report)
     if not len(found.layout):
-        raise _too_large(arch, job, target, software, chips, found.leanest_bytes)
+        raise _too_large(arch, job, target, software, chips, found.leanest_bytes, space)
     order = _distinct_best(found, top)
     return [plan(arch, job, target, software, found.layout.take(np.array([i]))) for i in order]
 
@@ -138,8 +140,13 @@ def _distinct_best(found: Candidates, top: int) -> list[int]:
     return out
 
 
-def _no_layout(target: Machine, chips: int) -> Infeasible:
+def _no_layout(target: Machine, chips: int, why: str) -> Infeasible:
+    """P103; `why`: the rule that refuses what --fix asks for, if it does."""
     lower = 2 ** (chips.bit_length() - 1)
+    if why:
+        message = f"No layout of {chips:,} {target.chip.id} has what --fix asks for: {why}."
+        finding = note("P103", message, "error", "another value, or fewer axes in --fix")
+        return Infeasible(f"No layout of {chips:,} {target.chip.id} keeps to --fix.", (finding,))
     finding = note(
         "P103",
         f"No legal layout of this model on {chips:,} {target.chip.id}: heads, layers, experts and "
@@ -157,12 +164,21 @@ def _too_large(
     software: Software,
     chips: int,
     leanest: float,
+    space: Space,
 ) -> Infeasible:
     capacity = float(np.mean(target.memory_bytes))
-    enough = smallest_that_fits(arch, job, target, software, chips)
+    enough = smallest_that_fits(arch, job, target, software, chips, space)
     fix = (
         f"{enough:,}x{target.chip.id}" if enough else "a chip with more memory, or a smaller model"
     )
+    if "offload" not in space.fixed:
+        blocks = layouts(
+            arch, job, target, software, chips=chips, space=replace(space, offload=True)
+        )
+        lean = evaluate(arch, job, blocks, target, software)
+        if len(lean.layout):
+            first = int(np.argmin(comparable(lean.time_s)))
+            fix += f", or `--fix offload={to_dict(lean.layout, first)['offload']}`"
     finding = note(
         "P102",
         f"{arch.name} does not fit on {chips:,} {target.chip.id}: the leanest layout needs "
@@ -174,12 +190,17 @@ def _too_large(
 
 
 def smallest_that_fits(
-    arch: Architecture, job: TrainingJob, target: Machine, software: Software, above: int
+    arch: Architecture,
+    job: TrainingJob,
+    target: Machine,
+    software: Software,
+    above: int,
+    space: Space = USUAL,
 ) -> int | None:
     """The least count, doubling from `above`, whose leanest layout fits; None up to 64 times."""
     for factor in (2, 4, 8, 16, 32, 64):
-        space = layouts(arch, job, target, software, chips=above * factor)
-        if space and len(evaluate(arch, job, space, target, software).layout):
+        blocks = layouts(arch, job, target, software, chips=above * factor, space=space)
+        if blocks and len(evaluate(arch, job, blocks, target, software).layout):
             return above * factor
     return None
 
@@ -199,6 +220,7 @@ def fewest_chips(
     software: Software,
     time_s: float,
     stretch: Stretch = steps_alone,
+    space: Space = USUAL,
 ) -> TrainingPlan | Wall:
     """The smallest count whose best layout makes a step in `time_s`, or the wall before it.
 
@@ -213,16 +235,16 @@ def fewest_chips(
         return Wall(None, f"needs more than {MOST_CHIPS:,} chips even at the physical peak")
     least = max(1.0, ideal)
     most = min(40 * ideal + 4096, MOST_CHIPS)
-    space = layouts(arch, job, target, software, least=least, most=most)
-    coarse = evaluate(arch, job, space, target, software, stretch)
+    blocks = layouts(arch, job, target, software, least=least, most=most, space=space)
+    coarse = evaluate(arch, job, blocks, target, software, stretch, space.report)
     hit = _cheapest(coarse, target, time_s)
     if hit is None:  # the fastest may be fewer chips than the peak asks for
-        space = layouts(arch, job, target, software, most=MOST_CHIPS)
-        coarse = evaluate(arch, job, space, target, software, stretch)
+        blocks = layouts(arch, job, target, software, most=MOST_CHIPS, space=space)
+        coarse = evaluate(arch, job, blocks, target, software, stretch, space.report)
         hit = _cheapest(coarse, target, time_s)
     if hit is None:
         return _wall(arch, job, target, software, coarse, time_s)
-    fine_space = layouts(
+    blocks = layouts(
         arch,
         job,
         target,
@@ -230,8 +252,9 @@ def fewest_chips(
         least=max(least, 0.5 * hit[1]),
         most=hit[1],
         dp=replicas(job.global_batch_sequences),
+        space=space,
     )
-    fine = evaluate(arch, job, fine_space, target, software, stretch)
+    fine = evaluate(arch, job, blocks, target, software, stretch, space.report)
     better = _cheapest(fine, target, time_s)
     pool, (index, count) = (fine, better) if better and better[1] <= hit[1] else (coarse, hit)
     row = pool.layout.take(np.array([index]))

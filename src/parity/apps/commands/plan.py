@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from parity.apps.commands import words
+from parity.apps.progress import progress_bar
 from parity.outputs.envelope import Answer
 
 plan = App(name="plan", help="Lay out a training run on chips.")
@@ -35,7 +36,28 @@ def train(
     mtbf: words.Mtbf = None,
     checkpoint: words.Checkpoint = None,
     restart: words.Restart = None,
-    top: Annotated[int, Parameter(help="Layouts shown.")] = 3,
+    top: Annotated[int, Parameter(group=words.SEARCH, help="Layouts shown.")] = 3,
+    fix: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=words.SEARCH,
+            negative="",
+            show_default=False,
+            help="Axes of the layout held at a value, as in tp=8,schedule=1f1b; repeatable.",
+        ),
+    ] = (),
+    exhaustive: Annotated[
+        bool,
+        Parameter(group=words.SEARCH, negative="", help="Try also what hardly ever helps."),
+    ] = False,
+    pareto: Annotated[
+        bool,
+        Parameter(
+            group=words.SEARCH,
+            negative="",
+            help="Show the layouts of up to as many chips that none beats in time, memory, chips.",
+        ),
+    ] = False,
 ) -> Answer:
     """Plan a training run: layout, days, memory, energy and their range."""
     from parity import api
@@ -54,4 +76,8 @@ def train(
         checkpoint=checkpoint,
         restart=restart,
         top=top,
+        fix=fix,
+        exhaustive=exhaustive,
+        pareto=pareto,
+        report=progress_bar(),
     )

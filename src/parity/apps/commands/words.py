@@ -9,6 +9,7 @@ from cyclopts import Group, Parameter
 WORK = Group("Work", sort_key=1)
 TARGET = Group("Target", sort_key=2)
 CHIPS = Group("Chips", sort_key=3)
+SEARCH = Group("Search", sort_key=4)
 FAILURES = Group("Failures", sort_key=4)
 
 Model = Annotated[
