@@ -28,11 +28,11 @@ FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"
 NAMED = (".values", ".ratios", ".sources", ".dtypes", "groups")
 #: Lists and objects that the page describes in one row.
 WHOLE = (
-    "memory", "chips[].prices[]", "answer.rows[].layout", "answer.parts[].layout", "findings[]",
+    "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout", "answer.parts[].layout", "findings[]",
     "runners_up[]",
 )  # fmt: skip
 QUESTIONS = [
-    ("plan", "train", "llama-3.2-1b", "--on", "8xh100"),
+    ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
     ("plan", "train", "llama-3.2-1b", "--on", "32xh100,16xh20,1xv100"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
