@@ -28,8 +28,8 @@ FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"
 NAMED = (".values", ".ratios", ".sources", ".dtypes", "groups")
 #: Lists and objects that the page describes in one row.
 WHOLE = (
-    "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout", "answer.parts[].layout", "findings[]",
-    "runners_up[]",
+    "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
+    "answer.parts[].layout", "findings[]", "runners_up[]",
 )  # fmt: skip
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
