@@ -151,6 +151,8 @@ def chip_memory(
     tokens = layout.microbatch * job.seq_len / layout.cp
     states = _states(arch, job, layout, kind, (blocks, embedding, head), (held, first, last))
     boundary = tokens * arch.hidden_size * HALF_BYTES * sequence_share(layout)
+    inputs = tokens * arch.hidden_size * HALF_BYTES / layout.tp
+    inputs = inputs if kind.divided_inputs else boundary
     logits = tokens * arch.vocab_size / layout.tp * kind.logit_bytes
     gathered = kind.gathered_inputs * (layout.tp > 1) * (layout.sequence_parallel > 0)
     shapes = _largest([b.shapes for b in blocks], held) + last * head.shapes
@@ -158,7 +160,7 @@ def chip_memory(
         weights_bytes=states[0],
         gradients_bytes=states[1],
         optimizer_bytes=states[2],
-        activations_bytes=activations(blocks, kept, layout, boundary) * flying
+        activations_bytes=activations(blocks, kept, layout, inputs) * flying
         + kind.boundaries * boundary * flying * (layout.pp > 1)
         + working_set(blocks, held, layout),
         logits_bytes=last * (logits + head.whole_bytes),
@@ -249,7 +251,7 @@ def model_state(
 
 
 def activations(
-    blocks: list[Kept], counts: list[Number], layout: Layout, boundary_bytes: Number
+    blocks: list[Kept], counts: list[Number], layout: Layout, input_bytes: Number
 ) -> Number:
     """Bytes kept for one microbatch by the layers of a stage. [byte]
 
@@ -257,7 +259,7 @@ def activations(
     """
     return np.select(
         [layout.recompute == 2, layout.recompute == 1],
-        [sum(counts) * boundary_bytes, _sum([b.selective_bytes for b in blocks], counts)],
+        [sum(counts) * input_bytes, _sum([b.selective_bytes for b in blocks], counts)],
         _sum([b.whole_bytes for b in blocks], counts),
     )
 

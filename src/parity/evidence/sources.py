@@ -169,7 +169,7 @@ def _by_text(row: Row, table: dict[str, str], default: str) -> str:
     """The entry of the first text that a row's place, notes, chip and sharding contain; `*` the
     rest.
     """
-    words = f"{row.where} {row.notes} {row.chip} {row.model} {row.zero_or_fsdp}".lower()
+    words = f"{row.where} {row.notes} {row.model} {row.chip} {row.zero_or_fsdp}".lower()
     found = (name for text, name in table.items() if text.lower() in words)
     return next(found, table.get("*", default))
 

@@ -44,6 +44,7 @@ class Footprint(Record, frozen=True):
     returned_gradient_bytes: float  # per parameter of each shape: gradients nobody reads
     narrow_inputs: bool  # products in 8 bits keep their inputs in 8 bits
     gathered_inputs: float  # activations of full width at work under sequence parallelism
+    divided_inputs: bool  # of recomputed layers, over the tensor group in any case
     boundaries: float  # outputs of a stage kept, besides inputs, of each microbatch in flight
     logit_bytes: float  # per logit of a microbatch
     selective: tuple[Module, ...]  # what selective recomputation makes again
