@@ -1,8 +1,8 @@
 """What kernels reach of the peak, as data: per chip, chip family and dtype, with ranges.
 
 Three files: `efficiency.toml` is kept by hand; `kernels.toml` is written by `tools/fit_kernels.py`,
-fitted to measured tables of kernels; `steps.toml` by `tools/fit_steps.py`, fitted to training steps.
-The later goes before the earlier.
+fitted to measured tables of kernels; `steps.toml` by `tools/fit_steps.py`, fitted to training
+steps. The later goes before the earlier.
 """
 
 from __future__ import annotations

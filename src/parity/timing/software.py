@@ -53,8 +53,8 @@ class Software(Record, frozen=True):
 #: How far the figures of a generation may be off: as a factor, low and high. What a framework costs
 #: besides its kernels differs from one code base to the next by about this much.
 FACTORS = {
-    "kernel_share": (0.9, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6), "routing_s": (0.4, 2.5),
-    "routed": (0.55, 1.6),
+    "kernel_share": (0.9, 1.1), "issue_s": (0.5, 1.8), "traffic": (0.6, 1.6),
+    "routing_s": (0.4, 2.5), "routed": (0.55, 1.6),
 }  # fmt: skip
 #: And hidden fractions, as a difference.
 DIFFERENCES = {
@@ -62,7 +62,7 @@ DIFFERENCES = {
 }  # fmt: skip
 
 
-def key(one: Software, figure: str) -> str:
+def _key(one: Software, figure: str) -> str:
     """What a figure is drawn by: generations that share it share its uncertainty."""
     return f"software.{one.owners[figure]}.{figure}"
 
@@ -72,11 +72,11 @@ def drawn(one: Software, draw: Draw) -> Software:
     figures: dict[str, Number] = {}
     for name, (low, high) in FACTORS.items():
         value = getattr(one, name)
-        figures[name] = draw(key(one, name), value, low * value, high * value)
+        figures[name] = draw(_key(one, name), value, low * value, high * value)
     for name, off in DIFFERENCES.items():
         value = getattr(one, name)
         low, high = max(value - off, 0.0), min(value + off, 1.0)
-        figures[name] = draw(key(one, name), value, low, high) if value else value
+        figures[name] = draw(_key(one, name), value, low, high) if value else value
     return structs.replace(one, **figures)
 
 
