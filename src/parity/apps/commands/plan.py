@@ -36,28 +36,10 @@ def train(
     mtbf: words.Mtbf = None,
     checkpoint: words.Checkpoint = None,
     restart: words.Restart = None,
-    top: Annotated[int, Parameter(group=words.SEARCH, help="Layouts shown.")] = 3,
-    fix: Annotated[
-        tuple[str, ...],
-        Parameter(
-            group=words.SEARCH,
-            negative="",
-            show_default=False,
-            help="Axes of the layout held at a value, as in tp=8,schedule=1f1b; repeatable.",
-        ),
-    ] = (),
-    exhaustive: Annotated[
-        bool,
-        Parameter(group=words.SEARCH, negative="", help="Try also what hardly ever helps."),
-    ] = False,
-    pareto: Annotated[
-        bool,
-        Parameter(
-            group=words.SEARCH,
-            negative="",
-            help="Show the layouts of up to as many chips that none beats in time, memory, chips.",
-        ),
-    ] = False,
+    top: words.Top = 3,
+    fix: words.Fix = (),
+    exhaustive: words.Exhaustive = False,
+    pareto: words.Pareto = False,
 ) -> Answer:
     """Plan a training run: layout, days, memory, energy and their range."""
     from parity import api

@@ -51,3 +51,24 @@ Checkpoint = Annotated[
 Restart = Annotated[
     str | None, Parameter(group=FAILURES, help="From a failure to the next step, as in 10min.")
 ]
+Top = Annotated[int, Parameter(group=SEARCH, help="Layouts shown.")]
+Fix = Annotated[
+    tuple[str, ...],
+    Parameter(
+        group=SEARCH,
+        negative="",
+        show_default=False,
+        help="Axes of the layout held at a value, as in tp=8,schedule=1f1b; repeatable.",
+    ),
+]
+Exhaustive = Annotated[
+    bool, Parameter(group=SEARCH, negative="", help="Try also what hardly ever helps.")
+]
+Pareto = Annotated[
+    bool,
+    Parameter(
+        group=SEARCH,
+        negative="",
+        help="Show the layouts of up to as many chips that none beats in time, memory, chips.",
+    ),
+]
