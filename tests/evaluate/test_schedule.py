@@ -150,3 +150,18 @@ def test_layouts_are_described_by_what_is_unusual() -> None:
         "TP4 PP4 DP8 EP8 ETP4 mbs1 ZeRO-1, no recompute, dualpipe, "
         "optimizer and activations offloaded"
     )
+
+
+def test_zero_2_scatters_gradients_at_each_microbatch_and_zero_1_once() -> None:
+    """Rajbhandari et al. 2020, §5.2: a gradient is reduced as soon as it is there, and let go."""
+    slow = two_level(near=1e9, far=1e9)
+    times = {}
+    for zero in (1, 2):
+        for batch in (64, 512):
+            run = TrainingJob(tokens=1e12, seq_len=1024, global_batch_tokens=batch * 1024)
+            one = training_step(
+                model("llama-3.1-8b"), run, single(dp=64, zero=zero), slow, software()
+            )
+            times[zero, batch] = float(np.ravel(one.breakdown.dp_s)[0])
+    assert times[1, 512] == times[1, 64]
+    assert times[2, 512] > 4 * times[2, 64]

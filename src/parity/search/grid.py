@@ -7,7 +7,8 @@ What the usual search leaves out, because it hardly ever helps:
 
 - a sequence that is not divided by tp: it keeps more and sends as much;
 - ZeRO 0 where weights are shared, which keeps more and sends as much as 1; ZeRO 2, which sends
-  gradients at every microbatch; ZeRO 3 with pipeline stages, which gathers weights at each;
+  gradients at every microbatch where there is no pipeline; ZeRO 3 with pipeline stages, which
+  gathers weights at each;
 - selective recomputation where attention is fused: there are no scores to do again;
 - expert tensor parallelism other than 1 and tp; expert parallelism with prime factors above 3;
 - stages that leave more than a tenth of the pipeline empty; microbatches that are no power of two;
