@@ -30,6 +30,7 @@ def train(
     seq: words.Seq = "8k",
     gbs: words.Gbs = "4M",
     days: words.Days = None,
+    lora: words.Lora = 0,
     dtype: words.Dtype = "auto",
     software_generation: words.Software = "current",
     cluster: words.Cluster = "",
@@ -42,24 +43,7 @@ def train(
     pareto: words.Pareto = False,
 ) -> Answer:
     """Plan a training run: layout, days, memory, energy and their range."""
+    asked = locals()  # the parameters, which are those of the function
     from parity import api
 
-    return api.plan_train(
-        model,
-        on,
-        tokens=tokens,
-        seq=seq,
-        gbs=gbs,
-        days=days,
-        dtype=dtype,
-        software_generation=software_generation,
-        cluster=cluster,
-        mtbf=mtbf,
-        checkpoint=checkpoint,
-        restart=restart,
-        top=top,
-        fix=fix,
-        exhaustive=exhaustive,
-        pareto=pareto,
-        report=progress_bar(),
-    )
+    return api.plan_train(**asked, report=progress_bar())

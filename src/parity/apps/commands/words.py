@@ -51,6 +51,12 @@ Checkpoint = Annotated[
 Restart = Annotated[
     str | None, Parameter(group=FAILURES, help="From a failure to the next step, as in 10min.")
 ]
+Lora = Annotated[
+    int,
+    Parameter(
+        group=WORK, show_default=False, help="Train adapters of this rank, the weights frozen."
+    ),
+]
 Top = Annotated[int, Parameter(group=SEARCH, help="Layouts shown.")]
 Fix = Annotated[
     tuple[str, ...],
