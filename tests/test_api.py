@@ -190,3 +190,16 @@ def test_answers_are_json_text_and_html_of_the_same(matched) -> None:
 def test_questions_that_cannot_be_read_say_why(call, error, words) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+def test_adapters_are_planned_and_named():
+    whole = parity.plan_train("llama-3.1-8b", "8xh100", tokens="1B", gbs="256k")
+    tuned = parity.plan_train("llama-3.1-8b", "8xh100", tokens="1B", gbs="256k", lora=16)
+    assert tuned.content["answer"]["days"] < whole.content["answer"]["days"]
+    assert "adapters of rank 16" in tuned.document.sentence
+    assert tuned.document.next == ("parity plan train llama-3.1-8b --on 8xh100-sxm",)
+
+
+def test_a_rank_of_nothing_is_refused():
+    with pytest.raises(UsageError, match="between 1 and"):
+        parity.plan_train("llama-3.1-8b", "8xh100", lora=0)

@@ -64,7 +64,7 @@ def plan_train(
     seq: Quantity = DEFAULT_SEQ,
     gbs: Quantity = DEFAULT_GBS,
     days: Quantity | None = None,
-    lora: int = 0,
+    lora: int | None = None,
     dtype: str = "auto",
     cluster: str = "",
     software_generation: str = CURRENT,

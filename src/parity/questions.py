@@ -39,9 +39,14 @@ def asked_dtype(dtype: str) -> str:
 
 
 def training_run(
-    model: str, tokens: Quantity, seq: Quantity, gbs: Quantity, generation: str, lora: int = 0
+    model: str,
+    tokens: Quantity,
+    seq: Quantity,
+    gbs: Quantity,
+    generation: str,
+    lora: int | None = None,
 ) -> Run:
-    """The run of `model`; with `lora` above 0 only adapters of that rank are trained."""
+    """The run of `model`; with `lora` only adapters of that rank are trained."""
     seq_len = parse_length(seq, "--seq", least=16)
     batch_tokens = parse_length(gbs, "--gbs", most=1e12)
     if batch_tokens < seq_len:
@@ -52,7 +57,7 @@ def training_run(
         global_batch_tokens=max(1, round(batch_tokens / seq_len)) * seq_len,
     )
     arch = find_model(model)
-    return Run(low_rank(arch, lora) if lora else arch, job, software(generation))
+    return Run(arch if lora is None else low_rank(arch, lora), job, software(generation))
 
 
 def few(top: int) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from parity.errors import UsageError
-from parity.workload.adapters import LARGEST_RANK, low_rank
+from parity.workload.adapters import LARGEST_RANK, low_rank, rank_of
 from parity.workload.count import operators, parameters
 from parity.workload.find import model
 from parity.workload.flop import flop_per_token
@@ -44,3 +44,8 @@ def test_every_kind_of_model_takes_adapters(name):
 def test_a_rank_that_is_none_is_refused(rank):
     with pytest.raises(UsageError, match="between 1 and"):
         low_rank(model("llama-2-7b"), rank)
+
+
+def test_the_name_tells_the_model_and_the_rank():
+    assert rank_of(low_rank(model("llama-2-7b"), 8)) == ("llama-2-7b", 8)
+    assert rank_of(model("llama-2-7b")) == ("llama-2-7b", 0)

@@ -17,6 +17,7 @@ from parity.search.mixed import MixedPlan
 from parity.search.mixed_run import MixedRun
 from parity.search.mixed_step import Part, Way
 from parity.units import render, significant
+from parity.workload.adapters import rank_of
 from parity.workload.operator import Architecture
 
 #: What each manner is called after the fleet's name.
@@ -48,7 +49,7 @@ def mixed_answer(
         findings=findings,
         sources=tuple(dict.fromkeys(basis(family) for family in families)),
         next=tuple(
-            f"parity plan train {arch.name} --on {fleet_text(way.parts)}"
+            f"parity plan train {rank_of(arch)[0]} --on {fleet_text(way.parts)}"
             for way in (plan.best_alone,)
             if way
         ),

@@ -19,6 +19,7 @@ from parity.search.pareto import Trade
 from parity.search.run import Course, Run
 from parity.search.train import WORDS, TrainingPlan, Wall, in_nodes
 from parity.units import render, significant
+from parity.workload.adapters import rank_of
 from parity.workload.operator import Architecture
 
 NOT_FEASIBLE, TARGET_MISSED = 3, 4
@@ -74,7 +75,7 @@ def plan_answer(
         ),
         findings=findings,
         sources=(best_basis(best.plan), basis(best.plan.machine.chip.family)),
-        next=(f"parity match {arch.name} --have {count_of(best.plan)} --want all --train",),
+        next=(_next(arch, count_of(best.plan)),),
     )
     return Answer(
         command="plan train",
@@ -315,3 +316,11 @@ def best_basis(plan: TrainingPlan) -> str:
     from parity.evaluate.kernels import rates
 
     return f"achieved GEMM rate of {rates(plan.machine, plan.job.dtype).basis}"
+
+
+def _next(arch: Architecture, have: str) -> str:
+    """What one asks next: other chips for the same, or the same with all weights trained."""
+    name, rank = rank_of(arch)
+    if rank:
+        return f"parity plan train {name} --on {have}"
+    return f"parity match {name} --have {have} --want all --train"

@@ -89,7 +89,9 @@ def match_training(
         try:
             own, chosen = choose_dtype(target.chip, dtype)
             this = msgspec.structs.replace(job, dtype=own)
-            if stated is None:
+            if have and (target.chip, own) == (have.machine.chip, have.job.dtype):
+                found: TrainingPlan | Wall = have  # fewer may do, but nobody asked
+            elif stated is None:
                 found = fewest_chips(arch, this, target, software, time_s)
             else:
                 found = fewest_chips_within(arch, this, target, software, time_s, stated)

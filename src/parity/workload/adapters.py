@@ -17,6 +17,7 @@ from parity.workload.operator import Architecture, Attention, Linear, Operator, 
 
 #: Beside which products adapters are put: those around attention, or all but routers and experts.
 Targets = Literal["attention", "all"]
+_ADAPTED = " with adapters of rank "
 #: No published adapter is wider.
 LARGEST_RANK = 1024
 
@@ -33,11 +34,17 @@ def low_rank(arch: Architecture, rank: int, targets: Targets = "all") -> Archite
     )
     return replace(
         arch,
-        name=f"{arch.name} with adapters of rank {rank}",
+        name=f"{arch.name}{_ADAPTED}{rank}",
         embedding=tuple(map(_frozen, arch.embedding)),
         blocks=blocks,
         head=tuple(map(_frozen, arch.head)),
     )
+
+
+def rank_of(arch: Architecture) -> tuple[str, int]:
+    """The name of the model, and the rank of its adapters; 0 where all weights are trained."""
+    name, _, rank = arch.name.partition(_ADAPTED)
+    return name, int(rank or 0)
 
 
 def _adapted(operators: tuple[Operator, ...], rank: int, targets: Targets) -> tuple[Operator, ...]:

@@ -30,7 +30,7 @@ def train(
     seq: words.Seq = "8k",
     gbs: words.Gbs = "4M",
     days: words.Days = None,
-    lora: words.Lora = 0,
+    lora: words.Lora = None,
     dtype: words.Dtype = "auto",
     software_generation: words.Software = "current",
     cluster: words.Cluster = "",

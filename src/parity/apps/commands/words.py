@@ -52,7 +52,7 @@ Restart = Annotated[
     str | None, Parameter(group=FAILURES, help="From a failure to the next step, as in 10min.")
 ]
 Lora = Annotated[
-    int,
+    int | None,
     Parameter(
         group=WORK, show_default=False, help="Train adapters of this rank, the weights frozen."
     ),
