@@ -94,13 +94,19 @@ def sentence(found: Validation) -> str:
     if overall.median_abs_error is None:
         return f"None of the {overall.rows:,} measurements could be predicted."
     how = " fitted without the row's own source" if found.left_out else ""
-    side = "too fast" if (overall.bias or 0.0) < 0 else "too slow"
     return (
         f"Parity{how} is {percent(overall.median_abs_error)} off in the median, "
-        f"{percent(overall.mean_abs_error)} in the mean and {percent(abs(overall.bias or 0.0))} "
-        f"{side} over {overall.predicted:,} of {overall.rows:,} measurements, "
+        f"{percent(overall.mean_abs_error)} in the mean and {_lean(overall.bias or 0.0)} "
+        f"over {overall.predicted:,} of {overall.rows:,} measurements, "
         f"{percent(overall.coverage)} of those whose source says enough."
     )
+
+
+def _lean(bias: float) -> str:
+    """To which side the predictions lean, in words."""
+    if percent(abs(bias)) == percent(0.0):
+        return "neither too fast nor too slow"
+    return f"{percent(abs(bias))} too {'fast' if bias < 0 else 'slow'}"
 
 
 def percent(share: float | None, signed: bool = False) -> str:
