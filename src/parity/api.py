@@ -46,11 +46,15 @@ from parity.search.mixed_days import Deadline, fewest_beside
 from parity.search.mixed_run import mixed_run, stretch_of
 from parity.search.pareto import trades
 from parity.search.pinned import pinned
-from parity.search.serve import ServingJob, best_replica
-from parity.timing.software import CURRENT, software
+from parity.search.precision import choose_precision
+from parity.search.replica import ServingJob, best_replica
+from parity.timing.engine import CURRENT_ENGINE, engine
+from parity.timing.software import CURRENT
 from parity.units import parse, parse_length
 from parity.workload.dtype import dtype as dtype_name
 from parity.workload.find import model as find_model
+from parity.workload.precision import Precision
+from parity.workload.request import Request
 
 #: Defaults of a training question: what current large runs use.
 DEFAULT_TOKENS, DEFAULT_SEQ, DEFAULT_GBS = "15T", "8k", "4M"
@@ -175,8 +179,9 @@ def match(
     osl: Quantity = 500,
     tpot: Quantity | None = None,
     dtype: str = "auto",
-    kv: str = "bf16",
+    kv: str = "auto",
     software_generation: str = CURRENT,
+    engine_generation: str = CURRENT_ENGINE,
 ) -> Answer:
     """How many of each wanted chip do the work of the chips `have`, at their own best layouts.
 
@@ -206,7 +211,7 @@ def match(
             software_generation,
         )
     return _match_serving(
-        model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, software_generation
+        model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, engine_generation
     )
 
 
@@ -264,33 +269,34 @@ def _match_serving(
     kv: str,
     generation: str,
 ) -> Answer:
-    arch, era = find_model(model), software(generation)
+    arch, era = find_model(model), engine(generation)
     limit = positive(parse(tpot, "s", "--tpot"), "--tpot") if tpot is not None else float("inf")
-    job = ServingJob(
+    asked = dtype if dtype == "auto" else dtype_name(dtype)
+    cache = kv if kv == "auto" else dtype_name(kv)
+    request = Request(
         input_tokens=parse_length(isl, "--isl", most=1e7),
         output_tokens=parse_length(osl, "--osl", most=1e6),
-        dtype="bf16",
-        kv_dtype=dtype_name(kv),
-        tpot_s=limit,
     )
+    job = ServingJob(request, Precision("bf16", "bf16"), tpot_s=limit)
     plan, chips_held, about = None, 0, arch.findings
     if have:
         batch = one_kind(have, "--have", counted=True)
         chips_held = batch.count or 1
-        own, _ = choose_dtype(batch.chip, asked_dtype(dtype))
+        precision, _ = choose_precision(arch, batch.chip, asked, cache)
+        job = replace(job, precision=precision)
         target = machine(batch.chip)
-        plan = best_replica(arch, replace(job, dtype=own), target, era, chips_held)
-        about += matching.quality(target, own)
+        plan = best_replica(arch, job, target, era, chips_held)
+        about += matching.quality(target, plan.multiplied)
         requests_per_s = plan.requests_per_s * (chips_held // plan.chips)
     elif tokens_per_second is not None:
-        requests_per_s = rate(tokens_per_second) / job.output_tokens
+        requests_per_s = rate(tokens_per_second) / request.output_tokens
     else:
         raise UsageError(
             "A match needs a target: `--have 8xh100` or `--tokens-per-second 10k` (output tokens)."
         )
     machines, missing = machines_of(wanted)
     rows = matching.match_serving(
-        arch, job, requests_per_s, plan, chips_held, machines, era, asked_dtype(dtype)
+        arch, job, requests_per_s, plan, chips_held, machines, era, asked, cache
     )
     shown = MatchQuestion("serving", arch.name, have or "", requests_per_s, None, job)
     return match_answer(shown, plan, in_order(wanted, [*rows, *missing]), about)

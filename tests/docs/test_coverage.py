@@ -19,6 +19,7 @@ from parity.errors import MissingFact
 from parity.record import Finding
 from parity.search.findings import CODES
 from parity.timing.efficiency import Efficiency
+from parity.timing.engine import Engine
 from parity.timing.footprint import Footprint
 from parity.timing.software import Software
 from parity.workload.find import names
@@ -130,7 +131,7 @@ def test_the_equations_page_names_the_functions_that_exist(pages, root):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("record", [Software, Efficiency, Footprint])
+@pytest.mark.parametrize("record", [Software, Engine, Efficiency, Footprint])
 def test_the_equations_page_names_every_coefficient(pages, record):
     if issubclass(record, msgspec.Struct):
         names_of = set(record.__struct_fields__) - {"name", "owners", "title", "source"}

@@ -31,6 +31,7 @@ class Rates:
 
     dtype: str
     element_bytes: float  # of a matrix operand
+    weight_bytes: float  # of a weight, where it is stored narrower than it is multiplied
     gemm_flop_per_s: Number
     gemm_bytes_per_s: Number
     gemm_launch_s: Number
@@ -52,11 +53,17 @@ class Rates:
 
 
 def rates(
-    machine: Machine, dtype: str, draw: Draw = central, software: Software | None = None
+    machine: Machine,
+    dtype: str,
+    draw: Draw = central,
+    software: Software | None = None,
+    weights: str = "",
 ) -> Rates:
     """Achieved rates of `machine` with matrix products in `dtype`, attention in 16 bits.
 
-    software: whose kernels they are; the best there are where it is None.
+    software: whose kernels they are; the best there are where it is None. weights: what weights
+    are stored in where that is narrower: they are widened as they are read, which costs a share
+    of the rate [Frantar et al. 2024, MARLIN, arXiv 2408.11743].
     """
     kernel_share = software.kernel_share if software else 1.0
     flash = flash_share(machine, software.flash, draw) if software else 1.0
@@ -68,10 +75,13 @@ def rates(
         flash = flash * software.narrow_attention
     held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.attention_sustained
     peak = kernel_share * machine.peak_flop_per_s[dtype]
+    if weights:
+        peak = peak * eff.widened
     wide = software is not None and software.wide_weight_gradients and narrow
     return Rates(
         dtype=dtype,
         element_bytes=DTYPE_BYTES[dtype],
+        weight_bytes=DTYPE_BYTES[weights or dtype],
         gemm_flop_per_s=peak * eff.gemm * eff.sustained,
         gemm_bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.gemm_memory,
         gemm_launch_s=eff.gemm_launch_s,
@@ -110,7 +120,8 @@ def product_cost(work: Gemm, rate: Rates) -> Cost:
     """Time of a (batched) matrix product of inputs that are in its dtype already."""
     shape = gemm_shape_efficiency(work.m, work.n, work.k, rate.units, rate.tiling, work.batch)
     speed = rate.gemm_flop_per_s * shape
-    moved = work.batch * (work.m * work.k + work.k * work.n) * rate.element_bytes
+    moved = work.batch * work.m * work.k * rate.element_bytes
+    moved = moved + work.batch * work.k * work.n * rate.weight_bytes
     moved = moved + work.batch * work.m * work.n * ACTIVATION_BYTES
     return roofline(work.flop, moved, speed, rate.gemm_bytes_per_s, rate.gemm_launch_s)
 

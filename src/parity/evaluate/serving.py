@@ -1,185 +1,117 @@
-"""Serving at a steady state: prefill and decode steps of one replica, and what they add up to.
+"""Serving at a steady state: what continuous batching makes of a step.
 
-Prefill processes a prompt at once; a decode step makes one token for each of B requests and reads
-all weights and all of their cache. Under continuous batching with chunked prefill the steps of
-both mix, so over its O output tokens a request shares the machine with B prefills:
+D requests decode at a time. Each takes S steps, so that D/S of them end in a step, as many begin,
+and a step has to take in p = D·I/S tokens of prompts. Where prompts and decoding share a step, a
+share φ = p/u of steps carries u of them, within the token budget; else prompts take steps of their
+own:
 
-    TPOT = t_decode(B) + B · t_prefill / O        requests/s = B / (O · TPOT)
+    shared    t = φ·t(D, u) + (1 - φ)·t(D, 0)           apart    t = t(D, 0) + (D/S)·t(0, I)
 
-[Agrawal et al. 2024, Sarathi-Serve, arXiv 2403.02310; Little's law]. All results broadcast over
-columns of replica layouts and batches.
+    requests/s = D / (S·t)        time per output token = t / (tokens of a step)
+
+[Yu et al. 2022, Orca, OSDI'22; Agrawal et al. 2024, Sarathi-Serve, arXiv 2403.02310]. A prompt
+waits for the step under way and for prompts before it, as in a queue with one server of constant
+service time whose use is ρ, the share of time that prompts are worked on:
+
+    TTFT = t/2 + s·(1 + ρ / 2(1 - ρ))
+
+[Pollaczek 1930, Khinchine 1932]; and N = D + (requests/s)·TTFT requests are in the system
+[Little 1961]. All results broadcast over columns of layouts and D.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from parity.catalogue.machine import Machine, Number
-from parity.evaluate.kernels import ACTIVATION_BYTES, Rates, add, forward_cost, permute_cost, times
+from parity.catalogue.machine import Number
+from parity.evaluate.serving_memory import cache_per_request, room_for_cache, weights_per_chip
+from parity.evaluate.step import Served, Step, step
 from parity.layout.layout import Layout
-from parity.layout.shard import (
-    Work,
-    head_ways,
-    parameters_per_chip,
-    shard,
-    shard_decode,
-    state_bytes,
-)
-from parity.timing.collective import all_reduce, send
-from parity.timing.roofline import Cost
-from parity.timing.software import Software
-from parity.workload.count import entries
-from parity.workload.dtype import DTYPE_BYTES
-from parity.workload.operator import Architecture, Attention, Linear, Operator, Recurrence
+from parity.layout.step import Load
+from parity.workload.request import Request
 
-#: Share of the memory that engines give to weights and cache (vLLM: gpu_memory_utilization 0.9).
-MEMORY_SHARE = 0.9
-#: Time of a step that no chip works: scheduling, sampling, detokenising. An estimate for current
-#: engines with asynchronous scheduling; 2023 engines took several times as long.
-ENGINE_STEP_S = 1e-3
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One pass of a replica over its layers."""
-
-    cost: Cost
-    communication_s: Number
-
-    @property
-    def total_s(self) -> Number:
-        """All of it."""
-        return self.cost.total_s + self.communication_s
+#: Use of the prompt server beyond which its queue is not followed: a closed system has no more
+#: requests than it has, and an open one is full.
+_BUSIEST = 0.98
 
 
 @dataclass(frozen=True)
 class Steady:
-    """A replica at batch B, per column."""
+    """A replica with D decoding requests in each lane, per column."""
 
-    prefill: Phase  # of one prompt
-    decode: Phase  # of one step
+    decoding: Number  # D, of one pipeline lane of one rank, as far as the budget lets it
+    prompt: Step  # a step that takes prompts in, of `prompt_tokens`
+    decode: Step  # a step that takes none
+    prompt_share: Number  # of steps, or of time where prompts have steps of their own
+    prompt_tokens: Number
+    step_s: Number  # the mean over both kinds of steps
     tpot_s: Number
-    requests_per_s: Number  # of one replica
+    ttft_s: Number
+    requests_per_s: Number  # of one replica, all lanes and ranks
+    concurrency: Number  # requests in the replica, those whose prompt waits included
     weight_bytes: Number  # per chip
-    cache_bytes: Number  # per chip, at the mean context
+    cache_bytes: Number  # per chip
+    room_bytes: Number  # per chip, for the cache
     fits: Number
-
-    @property
-    def ttft_s(self) -> Number:
-        """Time of the prompt alone, without queueing. [s]"""
-        return self.prefill.total_s
 
 
 def steady_state(
-    arch: Architecture,
-    layout: Layout,
-    batch: Number,
-    input_tokens: int,
-    output_tokens: int,
-    machine: Machine,
-    rate: Rates,
-    software: Software,
-    kv_dtype: str = "bf16",
+    model: Served, layout: Layout, decoding: Number, request: Request, token_budget: Number
 ) -> Steady:
-    """A replica of tp · pp chips that always holds `batch` requests per pipeline stage.
+    """The steady state of a replica of tp · pp · dp · cp chips with `decoding` requests a lane.
 
-    batch: requests of one decode step, shape of the layout's columns; pp of them are under way.
-    The prompt of a finished request's successor is processed between decode steps.
+    decoding: shape of the layout's columns; a replica has pp lanes for each of its dp ranks.
+    token_budget: tokens of one step at most. Requests of a rank fill its lanes evenly.
     """
-    kv_bytes = DTYPE_BYTES[kv_dtype]
-    prompt = np.full(len(layout), float(input_tokens))
-    context = input_tokens + output_tokens / 2
-    prefill = _pass(
-        arch, layout, machine, rate, software, prompt, np.ones(len(layout)),
-        lambda op, tokens: shard(op, layout, tokens, input_tokens),
-    )  # fmt: skip
-    decode = _pass(
-        arch, layout, machine, rate, software, batch, batch,
-        lambda op, tokens: shard_decode(op, layout, tokens, context, kv_bytes),
-    )  # fmt: skip
-    tpot = decode.total_s + ENGINE_STEP_S + batch * prefill.total_s / output_tokens
-    weights = weights_per_chip(arch, layout, rate.dtype)
-    cache = cache_per_chip(arch, layout, batch * layout.pp, context, kv_bytes)
+    budget = np.asarray(token_budget, dtype=float)
+    steps = max(request.decode_steps, 1e-9)
+    new, queries = request.new_tokens, request.drafted + 1.0
+    flow = new / steps  # prompt tokens that a decoding request brings to a step
+    shared = model.engine.mixed and not model.engine.static_batch
+    room = budget
+    if shared:
+        decoding = np.minimum(decoding, budget / (queries + flow))
+        room = np.maximum(budget - decoding * queries, 1.0)
+    if not model.engine.chunked:
+        room = np.maximum(room, new)
+    taken = np.minimum(np.maximum(decoding * flow, new), room)  # of a step with prompts
+    none = Load(decoding, request.mean_context, queries=queries)
+    beside = decoding if shared else np.zeros_like(decoding)
+    some = Load(
+        beside, request.mean_context, taken, request.input_tokens, request.cached_tokens, queries
+    )
+    decode, prompt = step(model, layout, none), step(model, layout, some)
+    often = decoding * flow / taken  # steps with prompts, for each step that decodes
+    mean_s = (1 - often if shared else 1.0) * decode.total_s + often * prompt.total_s
+    together = decoding if model.engine.static_batch else 1.0
+    served_s = np.maximum(together * new / taken, 1.0) * prompt.total_s
+    busy = np.minimum(often * prompt.total_s / mean_s, _BUSIEST)
+    waiting = 0.0 if model.engine.static_batch else busy / (2 * (1 - busy)) * served_s
+    ttft = mean_s / 2 + served_s + waiting
+    lanes = layout.pp * layout.dp
+    rate = lanes * decoding / (steps * mean_s)
+    begun = rate / lanes * ttft  # requests of a lane whose prompt is not done
+    context = request.input_tokens + (
+        request.output_tokens if model.engine.reserves_output else request.output_tokens / 2
+    )
+    kept = (decoding + np.minimum(begun, 1.0)) * layout.pp
+    cache = cache_per_request(model, layout, context) * kept
+    free = room_for_cache(model, layout, budget)
     return Steady(
-        prefill=prefill,
+        decoding=decoding,
+        prompt=prompt,
         decode=decode,
-        tpot_s=tpot,
-        requests_per_s=layout.pp * batch / (output_tokens * tpot),
-        weight_bytes=weights,
+        prompt_share=often,
+        prompt_tokens=taken,
+        step_s=mean_s,
+        tpot_s=mean_s / request.accepted,
+        ttft_s=ttft,
+        requests_per_s=rate,
+        concurrency=lanes * (decoding + begun),
+        weight_bytes=weights_per_chip(model, layout),
         cache_bytes=cache,
-        fits=weights + cache <= machine.memory_bytes * MEMORY_SHARE,
+        room_bytes=free,
+        fits=cache <= free,
     )
-
-
-def _pass(
-    arch: Architecture,
-    layout: Layout,
-    machine: Machine,
-    rate: Rates,
-    software: Software,
-    tokens: Number,
-    head_tokens: Number,
-    work_of: Callable[[Operator, Number], Work],
-) -> Phase:
-    """One pass of `tokens` through all layers, and of `head_tokens` through the head."""
-    costs, communication = [], np.zeros(len(layout))
-    for block in arch.blocks:
-        works = [work_of(op, tokens) for op in block.operators]
-        computed = (forward_cost(work, rate, software) for work in works)
-        layer = add(*computed, *(permute_cost(work, rate) for work in works))
-        costs.append(times(block.count, layer))
-        reduced = row_sums(block.operators) * all_reduce(
-            tokens * arch.hidden_size * ACTIVATION_BYTES, layout.tp, 1, machine
-        )
-        communication = communication + block.count * reduced
-    ends = [forward_cost(work_of(op, tokens), rate, software) for op in arch.embedding]
-    ends += [forward_cost(work_of(op, head_tokens), rate, software) for op in arch.head]
-    handed = send(tokens * arch.hidden_size * ACTIVATION_BYTES / layout.tp, layout.tp, machine)
-    return Phase(add(*costs, *ends), communication + (layout.pp - 1) * handed)
-
-
-def row_sums(operators: tuple[Operator, ...]) -> int:
-    """All-reduces of a layer: one for each sum that row-divided products leave behind.
-
-    Products whose sums are added to the same residual at once (routed and shared experts) are
-    reduced together.
-    """
-    entries = [op for op in operators if isinstance(op, Linear) and op.split == "column"]
-    mixers = any(isinstance(op, (Attention, Recurrence)) for op in operators)
-    networks = any(
-        op.saves_input and not op.name.startswith(("q_", "kv_", "qkv")) for op in entries
-    )
-    return int(mixers) + int(networks)
-
-
-def weights_per_chip(arch: Architecture, layout: Layout, dtype: str) -> Number:
-    """Bytes of weights on one chip; embedding and head stay at 16 bits. [byte]"""
-    body = sum(
-        block.count * parameters_per_chip(op, layout)
-        for block in arch.blocks
-        for op in block.operators
-    )
-    ends = sum(parameters_per_chip(op, layout) for op in (*arch.embedding, *arch.head))
-    return (body * DTYPE_BYTES[dtype] + ends * ACTIVATION_BYTES) / layout.pp
-
-
-def cache_per_chip(
-    arch: Architecture, layout: Layout, requests: Number, context: float, kv_bytes: float
-) -> Number:
-    """Bytes of cache and state of `requests` at `context` tokens on one chip. [byte]
-
-    Heads are divided up to their number and copied beyond; a latent cache is copied.
-    """
-    total: Number = np.zeros(len(layout))
-    for block in arch.blocks:
-        for op in block.operators:
-            if isinstance(op, Attention):
-                element = DTYPE_BYTES[op.cache_dtype] if op.cache_dtype else kv_bytes
-                kept = entries(op, context) * op.cache_elements * element
-                total = total + block.count * kept / head_ways(op, layout, op.cache_shards)
-            if isinstance(op, Recurrence):
-                total = total + block.count * state_bytes(op, kv_bytes) / layout.tp
-    return total * requests / layout.pp

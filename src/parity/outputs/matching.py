@@ -11,7 +11,7 @@ from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
 from parity.record import Finding
 from parity.search.findings import CODES
 from parity.search.match import MISSING_FIGURE, Row
-from parity.search.serve import Replica, ServingJob
+from parity.search.replica import Replica, ServingJob
 from parity.search.train import TrainingPlan
 from parity.units import render, significant
 from parity.workload.training import TrainingJob
@@ -116,9 +116,9 @@ def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
     serving = question.serving
     return {
         "requests_per_s": question.target,
-        "output_tokens_per_s": question.target * serving.output_tokens,
-        "input_tokens": serving.input_tokens,
-        "output_tokens": serving.output_tokens,
+        "output_tokens_per_s": question.target * serving.request.output_tokens,
+        "input_tokens": int(serving.request.input_tokens),
+        "output_tokens": int(serving.request.output_tokens),
         "tpot_s": serving.tpot_s,
     }
 
@@ -165,8 +165,8 @@ def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fiel
         serving = question.serving
         saturated = serving.tpot_s == float("inf")
         limit = "saturated" if saturated else f"TPOT ≤ {render(serving.tpot_s, 's')}"
-        size = f"{serving.input_tokens:,} + {serving.output_tokens:,} tokens"
-        out = f"{significant(question.target * serving.output_tokens)} output tokens/s"
+        size = f"{serving.request.input_tokens:,.0f} + {serving.request.output_tokens:,.0f} tokens"
+        out = f"{significant(question.target * serving.request.output_tokens)} output tokens/s"
         rows = [("target", f"{significant(question.target)} requests/s of {size}, {limit}: {out}")]
     if isinstance(have, TrainingPlan):
         from parity.layout.layout import describe

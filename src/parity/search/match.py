@@ -14,10 +14,13 @@ from parity.evaluate.energy import chip_power
 from parity.evaluate.goodput import Stated
 from parity.evaluate.kernels import rates
 from parity.layout.layout import describe, to_dict
+from parity.layout.serving import degrees, describe_replica
 from parity.record import Finding
 from parity.search.findings import choose_dtype, unmeasured, weak_figures
+from parity.search.precision import choose_precision
+from parity.search.replica import Replica, ServingJob, best_replica
 from parity.search.run import fewest_chips_within
-from parity.search.serve import Replica, ServingJob, best_replica, sampled_rates
+from parity.search.serve import bound_by, sampled_rates
 from parity.search.train import (
     TrainingPlan,
     Wall,
@@ -27,6 +30,7 @@ from parity.search.train import (
     what_binds,
 )
 from parity.timing.draw import Sampler
+from parity.timing.engine import Engine
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -174,30 +178,31 @@ def match_serving(
     have: Replica | None,
     have_chips: int,
     wanted: tuple[Machine, ...],
-    software: Software,
+    engine: Engine,
     dtype: str = "auto",
+    kv: str = "auto",
 ) -> list[Row]:
     """For each wanted machine the fewest chips that serve `requests_per_s` within the TPOT."""
     sampler = Sampler()
     reference: Number = np.ones(1)
     reference_power = None
     if have:
-        own_rate = sampled_rates(arch, job, have, software, sampler)
+        own_rate = sampled_rates(job, have, sampler)
         reference = own_rate / have.requests_per_s_per_chip
         reference_power = _serving_power(have, have_chips)
     rows = []
     for target in wanted:
         try:
-            own, chosen = choose_dtype(target.chip, dtype)
-            this = replace(job, dtype=own)
-            found = best_replica(arch, this, target, software)
+            precision, chosen = choose_precision(arch, target.chip, dtype, kv)
+            this = replace(job, precision=precision)
+            found = best_replica(arch, this, target, engine)
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
             continue
-        rate = sampled_rates(arch, this, found, software, sampler)
+        rate = sampled_rates(this, found, sampler)
         relative_time = reference / (rate / found.requests_per_s_per_chip)
         row = _serving_row(found, this, requests_per_s, relative_time, reference_power)
-        rows.append(replace(row, findings=(*chosen, *quality(target, own))))
+        rows.append(replace(row, findings=(*chosen, *quality(target, found.multiplied))))
     return rows
 
 
@@ -212,23 +217,26 @@ def _serving_row(
     count = int(in_nodes(replicas * found.chips, found.machine.node))
     low, high = count_range(count, relative_time, found.machine)
     power = _serving_power(found, count)
-    tp, pp, steady = int(found.layout.tp[0]), int(found.layout.pp[0]), found.steady
+    steady = found.steady
     return Row(
         chip=found.machine.chip,
         count=count,
         low=low,
         high=high,
-        reason=f"{job.dtype}, {replicas:,} replicas of {found.chips}, batch {found.batch}",
-        bound_by=_serving_bound(found, job),
-        layout=f"{replicas:,} × TP{tp}" + (f" PP{pp}" if pp > 1 else ""),
-        layout_fields={"tp": tp, "pp": pp, "replicas": replicas, "batch": found.batch},
+        reason=(
+            f"{job.precision.weights}, {replicas:,} replicas of {found.chips}, batch {found.batch}"
+        ),
+        bound_by=bound_by(found),
+        layout=f"{replicas:,} × {describe_replica(found.layout)}",
+        layout_fields={**degrees(found.layout), "replicas": replicas, "batch": found.batch},
         power_ratio=power / reference_power if power and reference_power else None,
         detail={
             "tpot_s": float(steady.tpot_s[0]),
             "ttft_s": float(steady.ttft_s[0]),
-            "prefill_s": float(steady.prefill.total_s[0]),
+            "prefill_s": float(steady.prompt.total_s[0]),
             "decode_s": float(steady.decode.total_s[0]),
-            "output_tokens_per_s_per_chip": found.requests_per_s_per_chip * job.output_tokens,
+            "output_tokens_per_s_per_chip": found.requests_per_s_per_chip
+            * job.request.output_tokens,
         },
     )
 
@@ -237,19 +245,3 @@ def _serving_power(found: Replica, chips: int) -> float | None:
     if found.machine.tdp_w is None:
         return None
     return chips * float(np.mean(chip_power(found.machine.tdp_w, 0.9)))
-
-
-def _serving_bound(found: Replica, job: ServingJob) -> str:
-    """What the time of a token goes into: prefill or decode, and which figure sets it."""
-    steady = found.steady
-    batch = found.batch / found.layout.pp[0]
-    prefill = float(batch * steady.prefill.total_s[0] / job.output_tokens)
-    decode = float(steady.decode.total_s[0])
-    name, phase = ("prefill", steady.prefill) if prefill > decode else ("decode", steady.decode)
-    parts = {
-        "compute": float(phase.cost.compute_s[0]),
-        "memory bandwidth": float(phase.cost.memory_s[0]),
-        "link": float(phase.communication_s[0]),
-        "launches": float(np.max(phase.cost.launch_s)),
-    }
-    return f"{name} {max(parts, key=lambda k: parts[k])}"

@@ -1,160 +1,215 @@
-"""Replicas for serving: the best division and batch of one replica, at saturation or at a TPOT."""
+"""How many chips, divided how, serve a load within its latencies: replicas that do everything."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from parity.catalogue.machine import Draw, Machine, Number, central, machine
-from parity.errors import Infeasible
-from parity.evaluate.kernels import rates
-from parity.evaluate.serving import MEMORY_SHARE, Steady, steady_state
-from parity.layout.layout import Layout, columns
-from parity.record import Finding
-from parity.search.candidates import comparable
-from parity.search.findings import note
-from parity.search.grid import cross, divisors, keep
-from parity.timing.software import Software, drawn
-from parity.units import render
+from parity.catalogue.machine import Draw, Machine, Number, machine
+from parity.evaluate.serving import steady_state
+from parity.evaluate.step import served
+from parity.search.prefill import Prefill
+from parity.search.replica import Replica, Replicas, ServingJob, meeting, replica, replicas
+from parity.timing.engine import Engine
 from parity.workload.operator import Architecture
+from parity.workload.request import Request
 
-#: Requests of a pipeline stage that are tried: every number to 32, then 6 % apart to 1,024, the
-#: most that engines hold by default (vLLM max_num_seqs).
-BATCHES = sorted({*range(1, 33), *(round(32 * 2 ** (i / 12)) for i in range(61))})
-#: Chips of one replica; more divide only experts, which the simple match leaves whole.
-WIDEST_REPLICA = 64
+Mode = Literal["aggregated", "disaggregated"]
 
 
 @dataclass(frozen=True)
-class ServingJob:
-    """Requests of one length, and how fast their tokens must come."""
+class Need:
+    """How much must be served: requests a second, or users at a time; nothing: as much as can be.
 
-    input_tokens: int
-    output_tokens: int
-    dtype: str
-    kv_dtype: str = "bf16"
-    tpot_s: float = np.inf
+    think_s: from a user's answer to the user's next request.
+    """
+
+    requests_per_s: float | None = None
+    users: float | None = None
+    think_s: float = 0.0
+
+    def capacity(self, rate: Number, concurrency: Number) -> Number:
+        """How much of this a replica takes that does `rate` with `concurrency` in it."""
+        if self.users is not None:
+            return concurrency + rate * self.think_s
+        return rate
+
+    @property
+    def amount(self) -> float | None:
+        """What is needed, in what `capacity` counts."""
+        return self.requests_per_s if self.users is None else self.users
 
 
 @dataclass(frozen=True)
-class Replica:
-    """The replica with the most requests per second and chip."""
+class ServingPlan:
+    """Replicas that serve, and what they do at the load asked for; without `prefill` they do all.
 
-    machine: Machine
-    layout: Layout  # a single row
-    batch: int
-    chips: int
-    steady: Steady  # a single row
+    requests_per_s, concurrency: at that load. most_requests_per_s: within the latencies asked for.
+    """
+
+    arch: Architecture
+    job: ServingJob
+    need: Need
+    decode: Replica  # at the load
+    decode_replicas: int
+    most_requests_per_s: float
+    requests_per_s: float
+    prefill: Prefill | None = None
+    prefill_replicas: int = 0
+    meets: bool = True
 
     @property
-    def requests_per_s(self) -> float:
-        """Of one replica."""
-        return float(self.steady.requests_per_s[0])
+    def mode(self) -> Mode:
+        """Whether prompts have chips of their own."""
+        return "disaggregated" if self.prefill else "aggregated"
 
     @property
-    def requests_per_s_per_chip(self) -> float:
-        """Of one chip."""
-        return self.requests_per_s / self.chips
+    def chips(self) -> int:
+        """Of all replicas."""
+        own = self.prefill.chips * self.prefill_replicas if self.prefill else 0
+        return self.decode.chips * self.decode_replicas + own
+
+    @property
+    def ttft_s(self) -> float:
+        """Mean time to the first token."""
+        return self.prefill.ttft_s if self.prefill else float(self.decode.steady.ttft_s[0])
+
+    @property
+    def tpot_s(self) -> float:
+        """Mean time per output token after the first."""
+        return float(self.decode.steady.tpot_s[0])
+
+    @property
+    def tokens_per_s_per_chip(self) -> float:
+        """Output tokens."""
+        return self.requests_per_s * self.job.request.output_tokens / self.chips
+
+    @property
+    def tokens_per_s_per_user(self) -> float:
+        """Output tokens, of one request while it decodes."""
+        return 1.0 / self.tpot_s
 
 
-def replica_space(arch: Architecture, target: Machine) -> tuple[Layout, Number]:
-    """Columns of replica divisions and batches: tp within a domain, pp across nodes."""
-    heads = max(arch.num_attention_heads, 1)
-    axes = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
-    axes = cross(axes, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
-    axes = keep(axes, axes["tp"] * axes["pp"] <= WIDEST_REPLICA)
-    axes = cross(axes, "batch", BATCHES)
-    batch = axes.pop("batch").astype(float)
-    zero = np.zeros_like(axes["tp"])
-    layout = columns(**axes, zero=zero, sequence_parallel=zero)
-    return layout, batch
-
-
-def best_replica(
+def best_plans(
     arch: Architecture,
     job: ServingJob,
     target: Machine,
-    software: Software,
-    most_chips: int = WIDEST_REPLICA,
-) -> Replica:
-    """The replica of at most `most_chips` chips with the highest requests/s per chip within TPOT.
+    engine: Engine,
+    need: Need,
+    chips: int | None = None,
+    top: int = 1,
+) -> list[ServingPlan]:
+    """The best plans of replicas that do all, one for each division, the best first.
 
-    Raises `Infeasible` with P105 where the model does not fit, P106 where no batch meets the TPOT.
+    chips: how many there are; with none the plan with the fewest is the best. Where they cannot
+    serve what is needed the plan that serves the most comes back with `meets` False.
+    Raises `Infeasible` with P105 or P106.
     """
-    layout, batch = replica_space(arch, target)
-    small = layout.chips <= most_chips
-    layout, batch = layout.take(small), batch[small]
-    steady = _steady(arch, job, layout, batch, target, software)
-    fits = np.broadcast_to(steady.fits, batch.shape)
-    inside = fits & (layout.chips <= target.closest)
-    fits = inside if inside.any() else fits  # a replica leaves its node only where it must
-    if not fits.any():
-        raise Infeasible(*_does_not_fit(arch, target, steady, most_chips))
-    meets = fits & (steady.tpot_s <= job.tpot_s)
-    if not meets.any():
-        raise Infeasible(*_too_slow(arch, job, target, float(steady.tpot_s[fits].min())))
-    rate = np.where(meets, steady.requests_per_s / layout.chips, -1.0)
-    i = int(np.argmax(comparable(rate)))
-    row, b = layout.take(np.array([i])), np.array([batch[i]])
-    return Replica(
-        target, row, int(batch[i] * row.pp[0]), int(row.chips[0]),
-        _steady(arch, job, row, b, target, software),
+    found = replicas(arch, job, target, engine, chips or np.inf)
+    quick = meeting(found, job)
+    each = need.capacity(found.steady.requests_per_s, found.steady.concurrency)
+    count, score = _counted(each, found.layout.chips, need.amount, chips)
+    score = np.where(quick & (count > 0), score, -np.inf)
+    plans = []
+    for i in _first_of_each(found, score, top):
+        row = found.row(i, job.request)
+        plans.append(_at_load(arch, job, need, row, int(count[i])))
+    return plans
+
+
+def _counted(
+    each: Number, chips_each: Number, amount: float | None, chips: int | None
+) -> tuple[Number, Number]:
+    """(replicas, score) of each way: fewest chips where they are to be found, else most served."""
+    if chips is None:
+        if amount is None:
+            return np.ones(len(each)), each / chips_each
+        count = np.ceil(amount / each - 1e-9)
+        return count, -count * chips_each - 1e-3 * amount / (count * each)
+    count = np.floor(chips / chips_each)
+    return count, count * each
+
+
+def _first_of_each(found: Replicas, score: Number, top: int) -> Iterator[int]:
+    """Columns of the best scores, each division once. Scores count to seven digits."""
+    seen: set[tuple[int, ...]] = set()
+    for i in np.argsort(-np.asarray(score, dtype=np.float32), kind="stable"):
+        if score[i] == -np.inf or len(seen) >= top:
+            return
+        layout = found.layout
+        key = tuple(int(getattr(layout, n)[i]) for n in ("tp", "pp", "dp", "ep", "etp"))
+        if key not in seen:
+            seen.add(key)
+            yield int(i)
+
+
+def _at_load(
+    arch: Architecture, job: ServingJob, need: Need, row: Replica, count: int
+) -> ServingPlan:
+    """The plan of `count` replicas like `row`, with only as many requests as are needed."""
+    most = need.capacity(row.steady.requests_per_s, row.steady.concurrency)
+    amount = need.amount
+    meets = amount is None or count * float(most[0]) >= amount * (1 - 1e-9)
+    loaded = row
+    if amount is not None and meets:
+        loaded = with_load(row, job.request, need, amount / count)
+    return ServingPlan(
+        arch, job, need, loaded, count,
+        most_requests_per_s=row.requests_per_s * count,
+        requests_per_s=loaded.requests_per_s * count,
+        meets=meets,
     )  # fmt: skip
 
 
-def _steady(
-    arch: Architecture, job: ServingJob, layout: Layout, batch: Number, target: Machine,
-    software: Software, draw: Draw = central,
-) -> Steady:  # fmt: skip
-    software = drawn(software, draw)
-    rate = rates(target, job.dtype, draw, software)
-    return steady_state(
-        arch,
-        layout,
-        batch,
-        job.input_tokens,
-        job.output_tokens,
-        target,
-        rate,
-        software,
-        job.kv_dtype,
-    )
+def with_load(row: Replica, request: Request, need: Need, amount: float) -> Replica:
+    """The replica with as many requests as make up `amount`."""
+    some = np.linspace(min(0.02, row.decoding), row.decoding, 96)
+    layout = row.layout.take(np.zeros(len(some), dtype=np.int64))
+    steady = steady_state(row.model, layout, some, request, row.token_budget)
+    taken = need.capacity(steady.requests_per_s, steady.concurrency)
+    decoding = float(np.interp(amount, np.maximum.accumulate(taken), some))
+    return replica(row.model, row.layout, decoding, row.token_budget, request)
 
 
-def sampled_rates(
-    arch: Architecture, job: ServingJob, found: Replica, software: Software, draw: Draw
-) -> Number:
-    """Requests/s per chip of one replica over the ranges of all figures, shape (samples,)."""
-    uncertain = machine(found.machine.chip, found.machine.cluster_id, draw)
-    batch = np.array([found.batch / found.layout.pp[0]])
-    steady = _steady(arch, job, found.layout, batch, uncertain, software, draw)
-    return np.asarray(steady.requests_per_s)[..., 0] / found.chips
+def sampled_rates(job: ServingJob, found: Replica, draw: Draw) -> Number:
+    """Requests/s per chip of one replica over the ranges of all figures, shape (samples,). [1/s]
+
+    Each sample holds as many requests as its latencies allow, up to those of the plan.
+    """
+    some = np.unique(np.geomspace(max(found.decoding / 16, 0.5), max(found.decoding, 0.5), 24))
+    own = found.machine
+    drawn = machine(own.chip, own.cluster_id, draw)
+    model = served(found.model.arch, job.precision, drawn, found.model.engine, draw)
+    layout = found.layout.take(np.zeros(len(some), dtype=np.int64))
+    steady = steady_state(model, layout, some, job.request, found.token_budget)
+    slack = 1.0 + 1e-6
+    limits = (
+        max(job.ttft_s, float(found.steady.ttft_s[0])), max(job.tpot_s, found.steady.tpot_s[0])
+    )  # fmt: skip
+    quick = (steady.ttft_s <= limits[0] * slack) & (steady.tpot_s <= limits[1] * slack)
+    rate = np.where(quick if not job.patient else True, steady.requests_per_s, 0.0)
+    slowest = np.broadcast_to(steady.requests_per_s, rate.shape)[..., 0]
+    return np.maximum(np.atleast_2d(rate).max(axis=-1), np.atleast_1d(slowest)) / found.chips
 
 
-def _does_not_fit(
-    arch: Architecture, target: Machine, steady: Steady, most_chips: int
-) -> tuple[str, tuple[Finding, ...]]:
-    least = render(float(np.min(steady.weight_bytes)), "byte")
-    room = render(float(np.mean(target.memory_bytes)) * MEMORY_SHARE, "byte")
-    finding = note(
-        "P105",
-        f"{arch.name} does not fit on {most_chips} {target.chip.id}: at its widest it needs "
-        f"{least} of weights a chip, engines may use {room}.",
-        "error",
-        "more chips, a narrower dtype, or a chip with more memory",
-    )
-    return f"{most_chips} {target.chip.id} cannot hold {arch.name}.", (finding,)
-
-
-def _too_slow(
-    arch: Architecture, job: ServingJob, target: Machine, fastest_s: float
-) -> tuple[str, tuple[Finding, ...]]:
-    finding = note(
-        "P106",
-        f"{arch.name} on {target.chip.id} makes a token every {render(fastest_s, 's')} at best; "
-        f"{render(job.tpot_s, 's')} was asked for.",
-        "error",
-        f"--tpot {render(1.2 * fastest_s, 's', 2).replace(' ', '')}",
-    )
-    return f"{target.chip.id} cannot serve {arch.name} that fast.", (finding,)
+def bound_by(found: Replica) -> str:
+    """What most of the time of a token goes into: which phase, and which figure sets it."""
+    steady = found.steady
+    share = float(steady.prompt_share[0])
+    parts: dict[str, float] = {}
+    whole = 1.0 - share if found.model.engine.mixed else 1.0
+    for phase, one, weight in (("prefill", steady.prompt, share), ("decode", steady.decode, whole)):
+        cost = one.cost
+        figures = {
+            "compute": cost.compute_s,
+            "memory bandwidth": cost.memory_s,
+            "link": one.communication_s,
+            "launches": cost.launch_s,
+            "host": one.host_s if not found.model.engine.overlapped else 0.0,
+        }
+        for name, seconds in figures.items():
+            parts[f"{phase} {name}"] = weight * float(np.mean(seconds))
+    return max(parts, key=lambda name: parts[name])

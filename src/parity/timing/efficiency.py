@@ -52,6 +52,7 @@ class Curves(Record, frozen=True):
     attention_shape: AttentionShape | None = None
     attention_sustained: Coefficient | None = None
     scan: Coefficient | None = None
+    widened: Coefficient | None = None
     flash: ByKey = msgspec.field(default_factory=dict)  # by FlashAttention version
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
@@ -93,6 +94,7 @@ class Efficiency:
     sustained: Number  # of these rates, when kernels follow one another for hours
     attention_sustained: Number  # of the rate of attention
     scan: Number  # of the 16-bit peak, by chunked recurrences
+    widened: Number  # of the rate of products, where weights are widened as they are read
     memory: Number
     launch_s: Number
     basis: str
@@ -168,6 +170,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         attention_sustained=number("attention_sustained"),
         scan=number("scan"),
+        widened=number("widened"),
         memory=number("memory"),
         launch_s=number("launch_s"),
         basis=f"{key.split('.gemm')[0]} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",

@@ -28,6 +28,9 @@ Dtype = Annotated[
 Software = Annotated[
     str, Parameter(name="--software", group=WORK, help="Generation of the training software.")
 ]
+Engine = Annotated[
+    str, Parameter(name="--engine", group=WORK, help="Generation of the serving engine.")
+]
 Days = Annotated[
     str | None, Parameter(group=TARGET, help="Finish in so many days: the answer is how many.")
 ]

@@ -1,0 +1,255 @@
+"""One step of a serving engine: prompts, decoding requests, or both at once.
+
+    t = max( Σ operators + exchanges,  host )        or their sum, where the host does not run ahead
+
+Operators come from the same model and rates as in training; an engine adds what its host does and
+what its kernels reach. All results broadcast over columns of layouts and loads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import Draw, Machine, Number, central
+from parity.evaluate.kernels import (
+    ACTIVATION_BYTES,
+    Rates,
+    add,
+    forward_cost,
+    permute_cost,
+    rates,
+    times,
+)
+from parity.evaluate.layer import context_parallel_time
+from parity.layout.layout import Layout
+from parity.layout.shard import AttentionWork, Work, is_routed
+from parity.layout.step import Load, ranks, step_works
+from parity.timing.collective import all_gather, all_reduce, all_to_all, send
+from parity.timing.engine import Engine, drawn_engine
+from parity.timing.roofline import Cost
+from parity.timing.software import Software
+from parity.workload.dtype import DTYPE_BYTES
+from parity.workload.operator import Architecture, Attention, Linear, Operator, Recurrence
+from parity.workload.precision import HALVES, MULTIPLIED, Precision, stored
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model in a precision, on a machine, under an engine."""
+
+    arch: Architecture
+    precision: Precision
+    machine: Machine
+    engine: Engine
+    software: Software
+    by_dtype: dict[str, Rates]  # achieved rates by what weights are stored in
+
+    def rate(self, op: Operator, *, outside: bool) -> Rates:
+        """Rates of the products of `op`."""
+        return self.by_dtype[stored(op, self.arch, self.precision, outside=outside)]
+
+    @property
+    def kv_bytes(self) -> float:
+        """Of a cached element."""
+        return DTYPE_BYTES[self.precision.kv]
+
+
+def served(
+    arch: Architecture,
+    precision: Precision,
+    machine: Machine,
+    engine: Engine,
+    draw: Draw = central,
+) -> Served:
+    """A model with the rates it has; weights that the chip does not multiply are widened."""
+    own = drawn_engine(engine, draw)
+    software = own.software
+    kinds = {precision.half} | {
+        stored(op, arch, precision, outside=False) for b in arch.blocks for op in b.operators
+    }
+    by_dtype = {}
+    for kind in kinds:
+        multiplied = multiplied_in(machine, kind, precision)
+        widened = kind if multiplied != MULTIPLIED.get(kind, kind) else ""
+        by_dtype[kind] = rates(machine, multiplied, draw, software, widened)
+    return Served(arch, precision, machine, own, software, by_dtype)
+
+
+def multiplied_in(machine: Machine, kind: str, precision: Precision) -> str:
+    """The dtype in which products run whose weights are stored in `kind`.
+
+    The same where the chip has it; else the 16 bits that the chip has, as weights are widened.
+    """
+    halves = [h for h in (precision.half, *HALVES) if h in machine.peak_flop_per_s]
+    own = MULTIPLIED.get(kind, kind)
+    native = own in machine.peak_flop_per_s and own in _native(machine)
+    return own if native and not (precision.weight_only and kind not in HALVES) else halves[0]
+
+
+def _native(machine: Machine) -> set[str]:
+    dtypes = machine.chip.dtypes
+    names = ("bf16", "fp16", "fp8", "int8", "fp4", "int4")
+    taken = ("native", "half-rate", "vector")
+    return {n for n in names if (d := getattr(dtypes, n, None)) and d.support in taken}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the time of one step goes, for one pipeline lane of a replica. [s]"""
+
+    products: Cost  # everything on the chip but attention
+    decode_attention: Cost
+    prompt_attention: Cost
+    communication_s: Number
+    host_s: Number  # what the host takes, hidden or not
+    total_s: Number
+
+    @property
+    def cost(self) -> Cost:
+        """What runs on the chip."""
+        return add(self.products, self.decode_attention, self.prompt_attention)
+
+
+def step(model: Served, layout: Layout, load: Load) -> Step:
+    """One step of `load` on each chip of `layout`. [s]
+
+    Where the engine can, two halves of the step hide each other's exchange of tokens between
+    experts [DeepSeek-V3 report, arXiv 2412.19437, §3.4]; it does so where that is faster.
+    """
+    whole = _one_batch(model, layout, load)
+    exchanged = (layout.ep > 1) & (ranks(layout) > 1)
+    busy = whole.total_s
+    if model.engine.two_batch_overlap and np.any(exchanged):
+        half = _one_batch(model, layout, load.share(0.5))
+        halves = 2 * np.maximum(half.cost.total_s, half.communication_s)
+        better = exchanged & (halves < whole.cost.total_s + whole.communication_s)
+        shown = np.where(better, halves, whole.cost.total_s + whole.communication_s)
+        busy = with_host(shown, whole.host_s, model.engine)
+    return Step(
+        whole.products, whole.decode_attention, whole.prompt_attention,
+        whole.communication_s, whole.host_s, busy,
+    )  # fmt: skip
+
+
+def with_host(chip_s: Number, host_s: Number, engine: Engine) -> Number:
+    """Time of a step whose chip works `chip_s` and whose host works `host_s`. [s]"""
+    return np.maximum(chip_s, host_s) if engine.overlapped else chip_s + host_s
+
+
+def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
+    arch, tokens = model.arch, load.tokens(layout)
+    products: list[Cost] = []
+    decode: list[Cost] = []
+    prompt: list[Cost] = []
+    exchanged: Number = np.zeros(len(layout))
+    hottest = hottest_share(arch, layout, tokens, model.engine.expert_skew)
+    for block in arch.blocks:
+        for op in block.operators:
+            rate = model.rate(op, outside=False)
+            for work, there in step_works(op, layout, load, model.kv_bytes, hottest):
+                cost = times(np.where(there, block.count, 0), _cost(work, rate, model))
+                kind = products
+                if isinstance(work, AttentionWork):
+                    kind = decode if work.cached else prompt
+                kind.append(cost)
+        exchanged = exchanged + block.count * exchange_time(block.operators, model, layout, load)
+    ends = load.sequences * load.queries + load.prompts
+    half = model.by_dtype[model.precision.half]
+    for op in arch.embedding:
+        work = step_works(op, layout, load, model.kv_bytes)[0][0]
+        products.append(_cost(work, half, model))
+    last = Load(np.maximum(ends, 1e-9), load.context)
+    scored = (step_works(op, layout, last, model.kv_bytes)[0][0] for op in arch.head)
+    products.extend(_cost(work, half, model) for work in scored)
+    handed = send(
+        tokens * arch.hidden_size * ACTIVATION_BYTES / layout.tp, layout.tp, model.machine
+    )
+    communication = exchanged + (layout.pp - 1) * handed
+    none = Cost(0.0, 0.0, 0.0)
+    parts = add(none, *products), add(none, *decode), add(none, *prompt)
+    host = host_time(model, load)
+    chip = add(*parts).total_s + communication
+    return Step(*parts, communication, host, with_host(chip, host, model.engine))
+
+
+def _cost(work: Work, rate: Rates, model: Served) -> Cost:
+    return add(forward_cost(work, rate, model.software), permute_cost(work, rate))
+
+
+def host_time(model: Served, load: Load) -> Number:
+    """What the host does for one step: a part per step, per request, and, where prompts are in it
+    and no graph is replayed, per operator. [s]
+    """
+    arch, engine = model.arch, model.engine
+    operators = sum(b.count * len(b.operators) for b in arch.blocks)
+    eager = np.where(load.prompt_tokens > 0, engine.launches_s * operators, 0.0)
+    return engine.step_s + engine.sequence_s * (load.sequences + load.prompts) + eager
+
+
+def hottest_share(arch: Architecture, layout: Layout, tokens: Number, skew: Number) -> Number:
+    """Load of the busiest expert-parallel chip over the mean. [1]
+
+    Popularity of experts spreads by `skew` of its mean, less over the experts of a chip; so do the
+    counts of few tokens (Poisson). The largest of n is √(2 ln n) deviations above the mean.
+    """
+    if not arch.num_experts:
+        return np.ones(len(layout))
+    experts = np.maximum(arch.num_experts / layout.ep, 1.0)
+    copies = tokens * ranks(layout) * arch.num_experts_per_tok / layout.ep
+    spread = np.sqrt(skew**2 / experts + 1.0 / np.maximum(copies, 1.0))
+    most = np.minimum(1 + spread * np.sqrt(2 * np.log(np.maximum(layout.ep, 1))), layout.ep)
+    return np.where(layout.ep > 1, most, 1.0)
+
+
+def exchange_time(
+    operators: tuple[Operator, ...], model: Served, layout: Layout, load: Load
+) -> Number:
+    """Exchanges of one layer. [s]
+
+    One all-reduce for each sum that row-divided products leave behind. Where the experts of a
+    layer lie among ranks with tokens of their own, theirs is a dispatch and a combine instead,
+    all to all [DeepEP], and what a rank's chips hold is gathered.
+    """
+    machine, tokens = model.machine, load.tokens(layout)
+    message = tokens * model.arch.hidden_size * ACTIVATION_BYTES
+    reduced = all_reduce(message, layout.tp, 1, machine)
+    routed = [op for op in operators if is_routed(op)]
+    mixers, networks = row_sums(operators)
+    prompts = load.prompt_tokens / layout.cp
+    time = mixers * reduced + _context(operators, layout, prompts, machine)
+    if not routed:
+        return time + networks * reduced
+    away = ranks(layout) > 1
+    own = tokens * model.arch.hidden_size / layout.tp
+    there, back = (1.0 if model.engine.narrow_dispatch else 2.0), ACTIVATION_BYTES
+    active, reach = routed[0].active, routed[0].reach
+    spread = sum(
+        all_to_all(own * size, active, layout.ep, layout.etp, machine, reach)
+        for size in (there, back)
+    )
+    spread = spread + all_gather(message, layout.tp, 1, machine)
+    return time + np.where(away, spread, networks * reduced)
+
+
+def _context(
+    operators: tuple[Operator, ...], layout: Layout, tokens: Number, machine: Machine
+) -> Number:
+    if np.all(layout.cp == 1):
+        return 0.0
+    return np.where(layout.cp > 1, context_parallel_time(operators, layout, tokens, machine), 0.0)
+
+
+def row_sums(operators: tuple[Operator, ...]) -> tuple[int, int]:
+    """Sums over the tensor-parallel group of a layer: of its mixer, of its network. [1]
+
+    Products whose sums are added to the same residual at once (routed and shared experts) are
+    reduced together.
+    """
+    entries = [op for op in operators if isinstance(op, Linear) and op.split == "column"]
+    mixers = any(isinstance(op, (Attention, Recurrence)) for op in operators)
+    networks = any(
+        op.saves_input and not op.name.startswith(("q_", "kv_", "qkv")) for op in entries
+    )
+    return int(mixers), int(networks)

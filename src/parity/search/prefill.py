@@ -1,0 +1,142 @@
+"""Replicas that do prompts alone, and hand what they cached to others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import UNBOUNDED, Machine, Number
+from parity.errors import Infeasible
+from parity.evaluate.serving_memory import cache_per_request, room_for_cache
+from parity.evaluate.step import Served, served, step
+from parity.layout.layout import Layout
+from parity.layout.step import Load
+from parity.record import Finding
+from parity.search.findings import note
+from parity.search.grid import cross, keep, powers_of_two
+from parity.search.replica import ServingJob, best_of_each_size, divisions, does_not_fit
+from parity.timing.collective import send
+from parity.timing.engine import Engine
+from parity.units import render
+from parity.workload.operator import Architecture
+
+#: Share of the time that prompts keep a pool busy at most: its queue grows without end at 1.
+BUSIEST = 0.9
+#: Prompts that a step takes at most, and chips that one prompt is divided over along its length.
+MOST_PROMPTS, WIDEST_CONTEXT = 64, 16
+#: Tokens of a chip below which a prompt is not divided along its length.
+LEAST_CONTEXT_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Prefill:
+    """One replica for prompts alone: a single row."""
+
+    model: Served
+    layout: Layout
+    prompts: int  # of a step of one lane
+    pass_s: float
+    transfer_s: float  # of what it cached, beyond what hides behind the pass
+    ttft_s: float  # mean: queue, pass and transfer
+    requests_per_s: float  # as busy as the time to the first token allows
+
+    @property
+    def machine(self) -> Machine:
+        """What it runs on."""
+        return self.model.machine
+
+    @property
+    def chips(self) -> int:
+        """Chips of the replica."""
+        return int(self.layout.chips[0])
+
+
+def prefills(
+    arch: Architecture,
+    job: ServingJob,
+    target: Machine,
+    to: Machine,
+    engine: Engine,
+    most_chips: float,
+) -> list[Prefill]:
+    """For each size of replica the one that takes most prompts a second, soon enough.
+
+    A step takes n whole prompts and keeps the replica busy for s; with prompts a share ρ of the
+    time, one waits s·ρ/(2(1 - ρ)) [Pollaczek 1930, Khinchine 1932]. ρ is as large as the time to
+    the first token allows. Raises `Infeasible` with P105 or P106.
+    """
+    model, request = served(arch, job.precision, target, engine), job.request
+    layout, prompts = _ways(model, job, target, most_chips)
+    load = Load(
+        np.zeros(len(layout)), 1.0, prompts * request.new_tokens,
+        request.input_tokens, request.cached_tokens,
+    )  # fmt: skip
+    once = step(model, layout, load).total_s
+    sent, shown = _handed_over(model, job, layout, prompts, once, to)
+    spare = (job.ttft_s - shown) / once - 1.0
+    unlimited = np.isinf(spare)
+    allowed = 2 * np.maximum(np.where(unlimited, 0.0, spare), 0.0)
+    busy = np.where(unlimited, BUSIEST, np.minimum(allowed / (1 + allowed), BUSIEST))
+    rate = layout.pp * layout.dp * prompts * busy / np.maximum(once, sent)
+    rate = np.where(spare >= 0, rate, 0.0)
+    ttft = once * (1 + busy / (2 * (1 - busy))) + shown
+    if not np.any(rate > 0):
+        raise Infeasible(*_too_slow(model, job, float(np.min(once + shown))))
+    return [
+        Prefill(
+            model, layout.take(np.array([i])), int(prompts[i]), float(once[i]), float(shown[i]),
+            float(ttft[i]), float(rate[i]),
+        )
+        for i in best_of_each_size(rate, layout.chips)
+    ]  # fmt: skip
+
+
+def _ways(
+    model: Served, job: ServingJob, target: Machine, most_chips: float
+) -> tuple[Layout, Number]:
+    """Divisions, of long prompts along their length too, with how many prompts a step takes."""
+    layout = divisions(model.arch, target, most_chips)
+    new = job.request.new_tokens
+    axes = cross({"at": np.arange(len(layout))}, "prompts", powers_of_two(MOST_PROMPTS))
+    along = powers_of_two(min(WIDEST_CONTEXT, max(new / LEAST_CONTEXT_TOKENS, 1)))
+    axes = cross(axes, "cp", along)
+    few = (axes["prompts"] == 1) | (axes["cp"] == 1)
+    plain = (layout.dp * layout.pp)[axes["at"]] == 1
+    within = layout.chips[axes["at"]] * axes["cp"] <= most_chips
+    axes = keep(axes, few & (plain | (axes["cp"] == 1)) & within)
+    spread = layout.take(axes["at"])
+    experts = np.where(spread.ep > 1, spread.ep * axes["cp"], spread.ep)
+    ways = spread.replace(cp=axes["cp"], ep=experts)
+    prompts = axes["prompts"].astype(float)
+    kept = cache_per_request(model, ways, job.request.input_tokens) * prompts * ways.pp / ways.cp
+    fits = kept <= room_for_cache(model, ways, prompts * new)
+    if not fits.any():
+        raise Infeasible(*does_not_fit(model, layout, target, most_chips))
+    return ways.take(fits), prompts[fits]
+
+
+def _handed_over(
+    model: Served, job: ServingJob, layout: Layout, prompts: Number, once_s: Number, to: Machine
+) -> tuple[Number, Number]:
+    """(time to send what a step cached, what of it shows). [s]
+
+    A layer is sent while the next is computed [Patel et al. 2024, Splitwise, arXiv 2311.18677,
+    §4.3]: at least the last layer shows.
+    """
+    own = model.machine
+    kept = cache_per_request(model, layout, job.request.input_tokens) * prompts / layout.cp
+    away = layout.chips if to.chip.id == own.chip.id else np.full(len(layout), UNBOUNDED - 1)
+    sent = np.maximum(send(kept, away, own), send(kept, away, to))
+    layers = model.arch.num_hidden_layers
+    return sent, np.maximum(sent - once_s * (1 - 1 / layers), sent / layers)
+
+
+def _too_slow(model: Served, job: ServingJob, fastest_s: float) -> tuple[str, tuple[Finding, ...]]:
+    chip = model.machine.chip
+    words = (
+        f"{model.arch.name} on {chip.id} makes the first token after {render(fastest_s, 's')} at "
+        f"best; {render(job.ttft_s, 's')} was asked for."
+    )
+    fix = f"--ttft {render(1.2 * fastest_s, 's', 2).replace(' ', '')}"
+    return f"{chip.id} cannot take these prompts that fast.", (note("P106", words, "error", fix),)

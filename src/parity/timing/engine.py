@@ -1,0 +1,94 @@
+"""What a generation of a serving engine costs and allows, as data."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from parity.catalogue.machine import Draw, Number
+from parity.errors import UnknownName
+from parity.record import Record
+from parity.timing.software import Software, software
+
+#: The generation assumed when none is named.
+CURRENT_ENGINE = "current"
+
+
+class Engine(Record, frozen=True):
+    """One generation of one engine."""
+
+    name: str
+    owners: dict[str, str]  # the generation that states each figure: this one, or one it is like
+    title: str
+    kernels: str  # generation of training software whose attention it has
+    kernel_share: float  # of the best kernels' rates that its kernels reach
+    traffic: float  # bytes moved by memory-bound operators, over one read and one write of each
+    step_s: float  # of the host, per step: scheduling, launching, sampling
+    sequence_s: float  # of the host, per request of a step: sampling, detokenising, streaming
+    overlapped: bool  # whether the host prepares a step while the chip works on the one before
+    launches_s: float  # of the host, per operator of a step that holds prompts: these have no graph
+    mixed: bool  # prompts and decoding requests share a step
+    chunked: bool  # prompts are cut to the token budget
+    memory_share: float  # of the chip's memory that the engine may take
+    workspace_bytes: float  # per chip: graphs, communication buffers, fragmentation
+    max_sequences: int  # that a scheduler holds, by default
+    token_budget: int  # tokens of a step, by default
+    reserves_output: bool  # a request's whole output is reserved before it starts
+    static_batch: bool  # a batch is filled once, and its slowest request ends it
+    expert_skew: float  # spread of the load of experts over its mean
+    two_batch_overlap: bool  # two halves of a step hide each other's exchange of tokens
+    narrow_dispatch: bool  # tokens travel to experts in 8 bits
+    source: str
+
+    @property
+    def software(self) -> Software:
+        """The same as software whose kernels a forward pass uses."""
+        base = software(self.kernels)
+        own = {"kernel_share": self.kernel_share, "traffic": self.traffic}
+        return structs.replace(base, **own, narrow_attention=1.0)
+
+
+#: How far the figures of a generation may be off, as factors.
+FACTORS = {
+    "kernel_share": (0.85, 1.12), "traffic": (0.6, 1.6), "step_s": (0.5, 2.0),
+    "sequence_s": (0.5, 2.0), "launches_s": (0.5, 2.0), "expert_skew": (0.5, 1.6),
+}  # fmt: skip
+
+
+def drawn_engine(one: Engine, draw: Draw) -> Engine:
+    """The generation with its uncertain figures as `draw` gives them: numbers, or samples."""
+    figures: dict[str, Number] = {}
+    for name, (low, high) in FACTORS.items():
+        value = getattr(one, name)
+        key = f"engine.{one.owners[name]}.{name}"
+        figures[name] = draw(key, value, low * value, high * value)
+    return structs.replace(one, **figures)
+
+
+@cache
+def _all() -> dict[str, Engine]:
+    data = files("parity.timing").joinpath("data", "engines.toml")
+    whole: dict[str, dict[str, Any]] = {}
+    for name, stated in tomllib.loads(data.read_text("utf-8")).items():
+        base = whole.get(stated.pop("like", ""), {"owners": {}})
+        owners = {**base["owners"], **dict.fromkeys(stated, name)}
+        whole[name] = {**base, **stated, "name": name, "owners": owners}
+    return {name: msgspec.convert(one, Engine) for name, one in whole.items()}
+
+
+def engines() -> tuple[str, ...]:
+    """Names of the generations held."""
+    return tuple(_all())
+
+
+def engine(name: str = CURRENT_ENGINE) -> Engine:
+    """The generation called `name`. Raises `UnknownName`."""
+    known = _all()
+    if name not in known:
+        raise UnknownName("engine generation", name, known, f"Known: {', '.join(known)}.")
+    return known[name]
