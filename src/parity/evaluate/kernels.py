@@ -49,6 +49,7 @@ class Rates:
     launch_s: Number
     units: int
     basis: str
+    cast: bool = True  # whether inputs are narrowed by a kernel of their own
     weights: Rates | None = None  # of products of weight gradients, where they differ
 
 
@@ -107,10 +108,11 @@ def gemm_cost(work: Gemm, rate: Rates) -> Cost:
     """Time of a (batched) matrix product whose first input arrives in 16 bits.
 
     In a narrower dtype the input is quantised first: read at 16 bits, written narrow, and once
-    more transposed for the product of the backward pass that takes it along the other side.
+    more transposed for the product of the backward pass that takes it along the other side. A
+    serving engine narrows it where it is made.
     """
     cost = product_cost(work, rate)
-    if rate.element_bytes >= ACTIVATION_BYTES:
+    if rate.element_bytes >= ACTIVATION_BYTES or not rate.cast:
         return cost
     cast = work.batch * work.m * work.k * (ACTIVATION_BYTES + 2 * rate.element_bytes)
     return add(cost, Cost(0.0 * cast, cast / rate.bytes_per_s, rate.launch_s))

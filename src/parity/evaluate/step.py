@@ -8,7 +8,7 @@ what its kernels reach. All results broadcast over columns of layouts and loads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from parity.evaluate.kernels import (
 )
 from parity.evaluate.layer import context_parallel_time
 from parity.layout.layout import Layout
-from parity.layout.shard import AttentionWork, Work, is_routed
-from parity.layout.step import Load, ranks, step_works
+from parity.layout.shard import AttentionWork, Gemm, Work, is_routed
+from parity.layout.step import Load, one_product, ranks, shares_input, step_works
 from parity.timing.collective import all_gather, all_reduce, all_to_all, send
 from parity.timing.engine import Engine, drawn_engine
 from parity.timing.roofline import Cost
@@ -73,7 +73,14 @@ def served(
     for kind in kinds:
         multiplied = multiplied_in(machine, kind, precision)
         widened = kind if multiplied != MULTIPLIED.get(kind, kind) else ""
-        by_dtype[kind] = rates(machine, multiplied, draw, software, widened)
+        held = rates(machine, multiplied, draw, software, widened)
+        by_dtype[kind] = replace(
+            held,
+            cast=own.casts,
+            launch_s=held.launch_s * own.launch_share,
+            gemm_launch_s=held.gemm_launch_s * own.launch_share,
+            cache_launch_s=held.cache_launch_s * own.launch_share,
+        )
     return Served(arch, precision, machine, own, software, by_dtype)
 
 
@@ -146,14 +153,13 @@ def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
     exchanged: Number = np.zeros(len(layout))
     hottest = hottest_share(arch, layout, tokens, model.engine.expert_skew)
     for block in arch.blocks:
-        for op in block.operators:
+        for op, work, there in _works(block.operators, model, layout, load, hottest):
             rate = model.rate(op, outside=False)
-            for work, there in step_works(op, layout, load, model.kv_bytes, hottest):
-                cost = times(np.where(there, block.count, 0), _cost(work, rate, model))
-                kind = products
-                if isinstance(work, AttentionWork):
-                    kind = decode if work.cached else prompt
-                kind.append(cost)
+            cost = times(np.where(there, block.count, 0), _cost(work, rate, model))
+            kind = products
+            if isinstance(work, AttentionWork):
+                kind = decode if work.cached else prompt
+            kind.append(cost)
         exchanged = exchanged + block.count * exchange_time(block.operators, model, layout, load)
     ends = load.sequences * load.queries + load.prompts
     half = model.by_dtype[model.precision.half]
@@ -172,6 +178,23 @@ def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
     host = host_time(model, load)
     chip = add(*parts).total_s + communication
     return Step(*parts, communication, host, with_host(chip, host, model.engine))
+
+
+def _works(
+    operators: tuple[Operator, ...], model: Served, layout: Layout, load: Load, hottest: Number
+) -> list[tuple[Operator, Work, Number]]:
+    """The works of a layer, those of one input and weight as one product."""
+    found: list[tuple[Operator, Work, Number]] = []
+    for op in operators:
+        for work, there in step_works(op, layout, load, model.kv_bytes, hottest):
+            if found and shares_input(op, found[-1][0]):
+                before, merged, _ = found[-1]
+                assert isinstance(work, Gemm)
+                assert isinstance(merged, Gemm)
+                found[-1] = (before, one_product(merged, work), there)
+            else:
+                found.append((op, work, there))
+    return found
 
 
 def _cost(work: Work, rate: Rates, model: Served) -> Cost:

@@ -145,3 +145,20 @@ def _prompt_attention(op: Attention, layout: Layout, load: Load) -> AttentionWor
         qk_dim=op.qk_head_dim,
         v_dim=op.v_head_dim,
     )
+
+
+def one_product(first: Gemm, second: Gemm) -> Gemm:
+    """Two products of the same input as the one that engines make of them (queries, keys, values).
+
+    [vLLM, QKVParallelLinear and MergedColumnParallelLinear].
+    """
+    return Gemm(first.m, first.n + second.n, first.k, first.batch, first.combined)
+
+
+def shares_input(op: Operator, before: Operator | None) -> bool:
+    """Whether `op` is a product of the very input of the product before it."""
+    if not (isinstance(op, Linear) and isinstance(before, Linear)):
+        return False
+    alike = ("inputs", "experts", "groups", "split", "dtype")
+    same = all(getattr(op, name) == getattr(before, name) for name in alike)
+    return same and op.split == "column" and not op.saves_input
