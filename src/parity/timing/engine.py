@@ -58,7 +58,8 @@ class Engine(Record, frozen=True):
 #: How far the figures of a generation may be off, as factors.
 FACTORS = {
     "kernel_share": (0.85, 1.12), "traffic": (0.6, 1.6), "step_s": (0.5, 2.0),
-    "launch_share": (0.6, 1.5), "sequence_s": (0.5, 2.0), "launches_s": (0.5, 2.0), "expert_skew": (0.5, 1.6),
+    "launch_share": (0.6, 1.5), "sequence_s": (0.5, 2.0), "launches_s": (0.5, 2.0),
+    "expert_skew": (0.5, 1.6),
 }  # fmt: skip
 
 
