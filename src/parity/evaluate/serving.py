@@ -27,7 +27,7 @@ import numpy as np
 
 from parity.catalogue.machine import Number
 from parity.evaluate.serving_memory import cache_per_request, room_for_cache, weights_per_chip
-from parity.evaluate.step import Served, Step, step
+from parity.evaluate.step import Served, Step, draft_time, step
 from parity.layout.layout import Layout
 from parity.layout.step import Load
 from parity.workload.request import Request
@@ -85,6 +85,7 @@ def steady_state(
     decode, prompt = step(model, layout, none), step(model, layout, some)
     often = decoding * flow / taken  # steps with prompts, for each step that decodes
     mean_s = (1 - often if shared else 1.0) * decode.total_s + often * prompt.total_s
+    mean_s = mean_s + draft_time(model, layout, none, request.drafted)
     together = decoding if model.engine.static_batch else 1.0
     served_s = np.maximum(together * new / taken, 1.0) * prompt.total_s
     busy = np.minimum(often * prompt.total_s / mean_s, _BUSIEST)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from msgspec import structs
+
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.evaluate.kernels import (
     ACTIVATION_BYTES,
@@ -209,6 +211,21 @@ def host_time(model: Served, load: Load) -> Number:
     operators = sum(b.count * len(b.operators) for b in arch.blocks)
     eager = np.where(load.prompt_tokens > 0, engine.launches_s * operators, 0.0)
     return engine.step_s + engine.sequence_s * (load.sequences + load.prompts) + eager
+
+
+def draft_time(model: Served, layout: Layout, load: Load, drafted: int) -> Number:
+    """Time to draft `drafted` tokens of each decoding request, one after another. [s]
+
+    A prediction layer is one more layer of the kind the model ends with, and its head
+    [DeepSeek-V3 report, arXiv 2412.19437, §2.2]; EAGLE's are alike [Li et al. 2024, 2401.15077].
+    """
+    if not drafted:
+        return 0.0
+    arch = model.arch
+    last = arch.blocks[arch.order[-1]] if arch.order else arch.blocks[-1]
+    layer = structs.replace(arch, blocks=(structs.replace(last, count=1),), order=(0,))
+    one = _one_batch(replace(model, arch=layer), layout, Load(load.sequences, load.context))
+    return drafted * (one.cost.total_s + one.communication_s)
 
 
 def hottest_share(arch: Architecture, layout: Layout, tokens: Number, skew: Number) -> Number:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from parity.catalogue.machine import Draw, Number
+from parity.catalogue.schema import Chip
 from parity.errors import UnknownName
 from parity.record import Record
 from parity.timing.software import Software, software
@@ -46,6 +47,7 @@ class Engine(Record, frozen=True):
     two_batch_overlap: bool  # two halves of a step hide each other's exchange of tokens
     narrow_dispatch: bool  # tokens travel to experts in 8 bits
     source: str
+    vendors: tuple[str, ...] = ()  # whose chips it is the usual engine of
 
     @property
     def software(self) -> Software:
@@ -79,9 +81,16 @@ def _all() -> dict[str, Engine]:
     whole: dict[str, dict[str, Any]] = {}
     for name, stated in tomllib.loads(data.read_text("utf-8")).items():
         base = whole.get(stated.pop("like", ""), {"owners": {}})
+        base = {key: value for key, value in base.items() if key != "vendors"}
         owners = {**base["owners"], **dict.fromkeys(stated, name)}
         whole[name] = {**base, **stated, "name": name, "owners": owners}
     return {name: msgspec.convert(one, Engine) for name, one in whole.items()}
+
+
+def usual_engine(chip: Chip) -> Engine:
+    """The generation assumed on `chip` when none is named: its vendor's, else the current one."""
+    own = (one for one in _all().values() if chip.vendor in one.vendors)
+    return next(own, engine())
 
 
 def engines() -> tuple[str, ...]:
