@@ -59,7 +59,7 @@ def cached(rate, batch, keys, heads, kv, width):
         score_elements=0.0,
         qk_dim=width,
         v_dim=width,
-        cached=True,
+        cached_elements=2 * batch * width * keys * kv,
     )
     return fused_attention(work, 1.0, 1.0, rate.attention_forward_flop_per_s, rate).total_s
 

@@ -41,6 +41,7 @@ class Rates:
     attention_forward_flop_per_s: Number
     attention_backward_flop_per_s: Number
     attention_launch_s: Number
+    cached_flop_per_s: Number  # of attention on caches: it waits for memory, and so keeps its clock
     cache_bytes_per_s: Number
     cache_launch_s: Number
     attention_shape: AttentionShape
@@ -92,6 +93,9 @@ def rates(
         attention_forward_flop_per_s=held * attention.attention_forward,
         attention_backward_flop_per_s=held * attention.attention_backward,
         attention_launch_s=attention.attention_launch_s,
+        cached_flop_per_s=kernel_share
+        * machine.peak_flop_per_s[half]
+        * attention.attention_forward,
         cache_bytes_per_s=machine.memory_bandwidth_bytes_per_s * attention.cache_memory,
         cache_launch_s=attention.cache_launch_s,
         attention_shape=attention.attention_shape,
@@ -179,11 +183,13 @@ def fused_attention(
     width = (work.qk_dim + work.v_dim) / 2
     share = attention_shape_efficiency(work.keys, width, rate.attention_shape)
     moved = traffic * work.elements * ACTIVATION_BYTES
-    speed = flop_per_s * share
     if not work.cached:
+        speed = flop_per_s * share
         return roofline(flop * work.flop, moved, speed, rate.bytes_per_s, rate.attention_launch_s)
-    read = rate.cache_bytes_per_s * cached_share(work.keys, rate.attention_shape)
-    return roofline(flop * work.flop, moved, speed, read, rate.cache_launch_s)
+    speed = rate.cached_flop_per_s * share
+    short = 1.0 / cached_share(work.keys, rate.attention_shape) - 1.0
+    moved = moved + short * work.cached_elements * ACTIVATION_BYTES
+    return roofline(flop * work.flop, moved, speed, rate.cache_bytes_per_s, rate.cache_launch_s)
 
 
 def permute_cost(work: Work, rate: Rates) -> Cost:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from msgspec import structs
 
 from parity.catalogue.machine import Draw, Machine, Number, central

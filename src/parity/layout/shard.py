@@ -45,7 +45,12 @@ class AttentionWork:
     score_elements: Number  # of the whole score matrix, which an unfused kernel stores
     qk_dim: int
     v_dim: int
-    cached: bool = False  # one query of each request reads what is cached
+    cached_elements: Number = 0.0  # of `elements`, those that decoding requests read from caches
+
+    @property
+    def cached(self) -> bool:
+        """Whether it is one query of each request that reads what is cached."""
+        return bool(np.any(np.asarray(self.cached_elements) > 0))
 
 
 @dataclass(frozen=True)

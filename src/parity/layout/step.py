@@ -125,7 +125,7 @@ def _cached_attention(op: Attention, layout: Layout, load: Load, kv_bytes: float
         score_elements=load.decode_tokens * heads * keys,
         qk_dim=op.decode_qk_dim or op.qk_head_dim,
         v_dim=op.decode_v_dim or op.v_head_dim,
-        cached=True,
+        cached_elements=read,
     )
 
 

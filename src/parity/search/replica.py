@@ -25,8 +25,9 @@ from parity.workload.request import Request
 BATCHES = sorted({*range(1, 17), *(round(16 * 2 ** (i / 12)) for i in range(97))})
 #: Tokens of a step that are tried beside the engine's default, where latency counts.
 SMALL_BUDGETS = (512, 2048)
-#: Chips of one replica: dense models, and mixtures of experts, whose experts spread wide.
-WIDEST_REPLICA, WIDEST_EXPERTS = 64, 256
+#: Chips of one replica: dense models, mixtures of experts, whose experts spread wide, and chips
+#: that hold their part of a model in SRAM.
+WIDEST_REPLICA, WIDEST_EXPERTS, WIDEST_SRAM = 64, 256, 4096
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,13 @@ def divisions(arch: Architecture, target: Machine, most_chips: float) -> Layout:
     their own (attention data parallelism), over the tensor-parallel group, or not at all.
     """
     heads = max(arch.num_attention_heads, 1)
-    widest = WIDEST_EXPERTS if arch.num_experts else WIDEST_REPLICA
+    sram = target.chip.memory.kind == "SRAM"
+    widest = WIDEST_SRAM if sram else WIDEST_EXPERTS if arch.num_experts else WIDEST_REPLICA
     most = min(most_chips, widest)
+    layers = arch.num_hidden_layers
+    stages = range(1, layers + 1) if sram else (p for p in (1, 2, 4, 8, 16) if p <= layers)
     axes: Columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
-    axes = cross(axes, "pp", [p for p in (1, 2, 4, 8, 16) if p <= arch.num_hidden_layers])
+    axes = cross(axes, "pp", list(stages))
     ranks = [2**i for i in range(9)] if arch.num_experts else [1]
     axes = cross(axes, "dp", ranks)
     axes = keep(axes, axes["tp"] * axes["pp"] * axes["dp"] <= most)
