@@ -1,4 +1,4 @@
-"""Steps, memory and steady states of serving: published figures, and laws that hold for any load."""
+"""Steps, memory and steady states of serving: published figures, and what holds for any load."""
 
 import numpy as np
 import pytest

@@ -75,7 +75,8 @@ def rates(
     narrow = DTYPE_BYTES[dtype] < ACTIVATION_BYTES
     if software and narrow:
         flash = flash * software.narrow_attention
-    held = kernel_share * flash * machine.peak_flop_per_s[half] * attention.attention_sustained
+    wide_peak = kernel_share * machine.peak_flop_per_s[half]
+    held = flash * wide_peak * attention.attention_sustained
     peak = kernel_share * machine.peak_flop_per_s[dtype]
     if weights:
         peak = peak * eff.widened
