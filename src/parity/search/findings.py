@@ -46,6 +46,33 @@ CODES: dict[str, tuple[str, str]] = {
         "So many chips fail more often than a restart takes, so hardly any time trains. Fewer "
         "chips, a faster restart, or replicas that go on without the failed one help.",
     ),
+    "P108": (
+        "engine and chip",
+        "Engines run on some chips, on others only in old releases. Where none is known, speeds "
+        "are of the hardware, and the engine is yours to find.",
+    ),
+    "P109": (
+        "kernel missing",
+        "The engine has no kernel of this kind of attention for this chip: it falls back to a "
+        "slower one, or stops.",
+    ),
+    "P110": (
+        "key-value heads copied",
+        "Tensor parallelism beyond the key-value heads keeps each of them on several chips: the "
+        "cache takes as many times its size.",
+    ),
+    "P111": (
+        "division refused",
+        "Engines divide heads whole, and shards of block-scaled weights in whole blocks.",
+    ),
+    "P112": (
+        "number of cores refused",
+        "The runtime of this chip takes only some numbers of cores.",
+    ),
+    "P113": (
+        "context too long",
+        "Requests are longer than the positions that the model has.",
+    ),
     "P201": (
         "weak figure",
         "A catalogue figure this answer rests on was not read at its source: recalled, derived, "

@@ -112,6 +112,7 @@ def _read(config: Config, name: str, source: str) -> Architecture:
         num_experts_per_tok=read.num_experts_per_tok,
         weight_dtype=storage.weight_dtype,
         kv_dtype=storage.kv_dtype,
+        weight_block=storage.weight_block,
         findings=(*findings, *read.findings, *storage.findings),
         source=source,
     )

@@ -188,5 +188,6 @@ class Architecture(Record, frozen=True):
     num_experts_per_tok: int = 0
     weight_dtype: str = "bf16"  # as the checkpoint stores most weights
     kv_dtype: str = "bf16"
+    weight_block: int = 0  # features that share one scale, where weights are scaled in blocks
     findings: tuple[Finding, ...] = ()
     source: str = ""

@@ -14,7 +14,7 @@ from parity.errors import BadFile, UnknownName
 from parity.record import Finding, Record
 from parity.workload.dtype import dtype
 from parity.workload.families import Reading
-from parity.workload.fields import Config, found, integer, table, word
+from parity.workload.fields import Config, found, integer, integers, table, word
 from parity.workload.operator import Linear, Operator
 from parity.workload.parts import Operators
 
@@ -40,6 +40,7 @@ class Storage(Record, frozen=True):
     kv_dtype: str
     blocks: dict[str, Operators]
     findings: tuple[Finding, ...] = ()
+    weight_block: int = 0  # features that share one scale; 0 where they are not scaled in blocks
 
 
 def stored(config: Config, read: Reading) -> Storage:
@@ -67,7 +68,10 @@ def stored(config: Config, read: Reading) -> Storage:
         for kind, operators in read.blocks.items()
     }
     return Storage(
-        experts or weight, _kv_dtype(quantised, half), _relative(blocks, weight, experts)
+        experts or weight,
+        _kv_dtype(quantised, half),
+        _relative(blocks, weight, experts),
+        weight_block=max(integers(quantised, "weight_block_size", least=1), default=0),
     )
 
 
