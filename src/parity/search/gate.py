@@ -12,9 +12,10 @@ from parity.search.findings import choose_dtype, computes_in, note
 from parity.timing.support import Entry, Kernel, Way, engine_of, runs_on, source, support
 from parity.workload.dtype import DTYPE_BYTES
 from parity.workload.operator import Architecture, Attention
+from parity.workload.precision import MULTIPLIED
 
 #: Block-scaled formats and integers by what is multiplied.
-_KINDS = {"mxfp8": "fp8", "nvfp4": "fp4", "mxfp4": "fp4", "int4-g128": "int4", "int4-g32": "int4"}
+_KINDS = {**MULTIPLIED, "int4-g128": "int4", "int4-g32": "int4"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from parity.record import Finding
 from parity.search.findings import note
 from parity.search.grid import cross, keep, powers_of_two
 from parity.search.replica import ServingJob, best_of_each_size, divisions, does_not_fit
+from parity.search.replica_rules import accepted
 from parity.timing.collective import send
 from parity.timing.engine import Engine
 from parity.units import render
@@ -97,6 +98,7 @@ def _ways(
 ) -> tuple[Layout, Number]:
     """Divisions, of long prompts along their length too, with how many prompts a step takes."""
     layout = divisions(model.arch, target, most_chips)
+    layout = accepted(model.arch, target.chip, layout, model.precision.weights)
     new = job.request.new_tokens
     axes = cross({"at": np.arange(len(layout))}, "prompts", powers_of_two(MOST_PROMPTS))
     along = powers_of_two(min(WIDEST_CONTEXT, max(new / LEAST_CONTEXT_TOKENS, 1)))

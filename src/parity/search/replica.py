@@ -15,6 +15,7 @@ from parity.layout.layout import Layout, columns
 from parity.record import Finding
 from parity.search.findings import note
 from parity.search.grid import Columns, cross, divisors, keep
+from parity.search.replica_rules import accepted
 from parity.timing.engine import Engine
 from parity.units import render
 from parity.workload.operator import Architecture
@@ -159,6 +160,7 @@ def replicas(
     """
     model = served(arch, job.precision, target, engine, draw)
     layout = divisions(arch, target, most_chips)
+    layout = accepted(arch, target.chip, layout, job.precision.weights)
     layout = _where_it_fits(model, job.request, layout, target, most_chips)
     axes = {"at": np.arange(len(layout))}
     axes = cross(axes, "batch", [b for b in BATCHES if b <= engine.max_sequences])

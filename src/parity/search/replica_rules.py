@@ -44,8 +44,14 @@ def refused(arch: Architecture, chip: Chip, layout: Layout, dtype: str = "") -> 
     for entry in support().cores:
         if entry.about(chip):
             cores = ~np.array([entry.allows(int(n)) for n in tp])
-    broken = [heads % tp != 0, ~whole & bool(arch.num_attention_heads), blocks, cores]
+    attends = arch.num_attention_heads > 0
+    broken = [(heads % tp != 0) & attends, ~whole & attends, blocks, cores]
     return np.select(broken, list(range(1, len(REFUSALS))), 0)
+
+
+def accepted(arch: Architecture, chip: Chip, layout: Layout, dtype: str) -> Layout:
+    """The divisions of `layout` that engines accept."""
+    return layout.take(refused(arch, chip, layout, dtype) == 0)
 
 
 def _splits_a_block(arch: Architecture, layout: Layout) -> NDArray[np.bool_]:
