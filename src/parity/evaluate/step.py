@@ -156,7 +156,8 @@ def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
     for block in arch.blocks:
         for op, work, there in _works(block.operators, model, layout, load, hottest):
             rate = model.rate(op, outside=False)
-            cost = times(np.where(there, block.count, 0), _cost(work, rate, model))
+            slower = model.engine.routed if is_routed(op) else 1.0
+            cost = times(np.where(there, block.count, 0) * slower, _cost(work, rate, model))
             kind = products
             if isinstance(work, AttentionWork):
                 kind = decode if work.cached else prompt

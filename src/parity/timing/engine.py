@@ -29,6 +29,7 @@ class Engine(Record, frozen=True):
     kernels: str  # generation of training software whose attention it has
     kernel_share: float  # of the best kernels' rates that its kernels reach
     traffic: float  # bytes moved by memory-bound operators, over one read and one write of each
+    routed: float  # time of routed experts over that of the best kernels measured
     launch_share: float  # of the gaps of kernels measured alone: graphs and fusion close the rest
     casts: bool  # whether inputs of narrow products are narrowed by a kernel of their own
     step_s: float  # of the host, per step: scheduling, launching, sampling
@@ -60,8 +61,8 @@ class Engine(Record, frozen=True):
 #: How far the figures of a generation may be off, as factors.
 FACTORS = {
     "kernel_share": (0.85, 1.12), "traffic": (0.6, 1.6), "step_s": (0.5, 2.0),
-    "launch_share": (0.6, 1.5), "sequence_s": (0.5, 2.0), "launches_s": (0.5, 2.0),
-    "expert_skew": (0.5, 1.6),
+    "launch_share": (0.6, 1.5), "routed": (0.7, 1.5), "sequence_s": (0.5, 2.0),
+    "launches_s": (0.5, 2.0), "expert_skew": (0.5, 1.6),
 }  # fmt: skip
 
 
