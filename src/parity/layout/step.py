@@ -44,8 +44,11 @@ class Load:
         return self.sequences * self.queries
 
     def tokens(self, layout: Layout) -> Number:
-        """All tokens that pass through the layers of one chip; prompts are divided by cp."""
-        return self.decode_tokens + self.prompt_tokens / layout.cp
+        """All tokens that pass through the layers of one chip; prompts are divided by cp.
+
+        Never quite none: a step of nothing has the time of its launches.
+        """
+        return np.maximum(self.decode_tokens + self.prompt_tokens / layout.cp, 1e-9)
 
     @property
     def prompts(self) -> Number:

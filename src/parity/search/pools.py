@@ -38,6 +38,12 @@ class _Pair:
     n_decode: int
     chips: int
     requests_per_s: float
+    asked: float | None  # requests/s that the load comes to here
+
+    @property
+    def enough(self) -> bool:
+        """Whether it serves what is asked for."""
+        return self.asked is None or self.requests_per_s >= self.asked * (1 - 1e-9)
 
 
 def best_pools(
@@ -64,25 +70,26 @@ def best_pools(
     found = list(_pairs(first, second, rate, need, (prompts.chips, tokens.chips), shared))
     if not found:
         raise Infeasible(*_no_pair(arch, prompts, tokens, shared))
-    amount = need.requests_per_s
-    enough = [p for p in found if amount is None or p.requests_per_s >= amount * (1 - 1e-9)]
+    enough = [pair for pair in found if pair.enough]
     counted = shared is None and None in (prompts.chips, tokens.chips)
-    if counted and amount is not None:
-        best = min(enough or found, key=lambda p: (p.chips, -p.requests_per_s))
+    if counted and need.amount is not None:
+        best = min(enough or found, key=lambda pair: (pair.chips, -pair.requests_per_s))
     elif counted:
-        best = max(found, key=lambda p: p.requests_per_s / p.chips)
+        best = max(found, key=lambda pair: pair.requests_per_s / pair.chips)
     else:
-        best = max(enough or found, key=lambda p: p.requests_per_s)
-    at = amount if amount is not None and enough else best.requests_per_s
-    row = second.row(best.i, handed)
+        best = max(enough or found, key=lambda pair: pair.requests_per_s)
+    at = best.requests_per_s if best.asked is None else min(best.asked, best.requests_per_s)
+    row = second.row(best.i)
     loaded = with_load(row, handed, Need(requests_per_s=at), at / best.n_decode)
+    share = best.requests_per_s / (best.asked or best.requests_per_s)
     return ServingPlan(
         arch, tokens.job, need, loaded, best.n_decode,
         most_requests_per_s=best.requests_per_s,
+        most=best.requests_per_s if need.amount is None else need.amount * share,
         requests_per_s=at,
         prefill=best.prefill,
         prefill_replicas=best.n_prefill,
-        meets=bool(enough),
+        meets=best.enough,
     )  # fmt: skip
 
 
@@ -98,10 +105,19 @@ def _pairs(
     for p in first:
         for i in best_of_each_size(rate, second.layout.chips):
             size, each = int(second.layout.chips[i]), float(rate[i])
-            n_p, n_d = _matched(p, each, size, need.requests_per_s, chips, shared)
+            answer_s = second.request.decode_steps * float(second.steady.step_s[i])
+            asked = _asked(need, p.ttft_s + answer_s)
+            n_p, n_d = _matched(p, each, size, asked, chips, shared)
             if n_p and n_d:
                 passed = min(n_p * p.requests_per_s, n_d * each)
-                yield _Pair(p, i, n_p, n_d, n_p * p.chips + n_d * size, passed)
+                yield _Pair(p, i, n_p, n_d, n_p * p.chips + n_d * size, passed, asked)
+
+
+def _asked(need: Need, answered_s: float) -> float | None:
+    """Requests/s of the load where each is answered in so long [Little 1961]. [1/s]"""
+    if need.users is None:
+        return need.requests_per_s
+    return need.users / (answered_s + need.think_s)
 
 
 def _matched(

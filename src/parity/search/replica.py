@@ -54,6 +54,7 @@ class Replica:
     layout: Layout
     decoding: float  # requests of a lane that decode
     token_budget: int
+    request: Request
     steady: Steady
 
     @property
@@ -97,16 +98,17 @@ class Replicas:
     """Many ways to run one copy, as columns."""
 
     model: Served
+    request: Request
     layout: Layout
     token_budget: Number
     steady: Steady
 
-    def row(self, i: int, request: Request) -> Replica:
+    def row(self, i: int) -> Replica:
         """The way at column `i`."""
         at = np.array([i])
         decoding = float(self.steady.decoding[i])
         return replica(
-            self.model, self.layout.take(at), decoding, int(self.token_budget[i]), request
+            self.model, self.layout.take(at), decoding, int(self.token_budget[i]), self.request
         )
 
 
@@ -115,7 +117,7 @@ def replica(
 ) -> Replica:
     """The steady state of one row of a layout with so many requests that decode in each lane."""
     steady = steady_state(model, layout, np.array([decoding]), request, token_budget)
-    return Replica(model, layout, decoding, token_budget, steady)
+    return Replica(model, layout, decoding, token_budget, request, steady)
 
 
 def divisions(arch: Architecture, target: Machine, most_chips: float) -> Layout:
@@ -171,7 +173,7 @@ def replicas(
     columns_ = layout.take(axes["at"])
     batch, budget = axes["batch"].astype(float), axes["budget"].astype(float)
     steady = steady_state(model, columns_, batch, job.request, budget)
-    return Replicas(model, columns_, budget, steady)
+    return Replicas(model, job.request, columns_, budget, steady)
 
 
 def _most_held(model: Served, request: Request, layout: Layout) -> Number:
@@ -211,7 +213,7 @@ def best_replica(
     found = replicas(arch, job, target, engine, most_chips)
     rate = np.where(meeting(found, job), found.steady.requests_per_s / found.layout.chips, -1.0)
     i = int(np.argmax(np.asarray(rate, dtype=np.float32)))
-    return found.row(i, job.request)
+    return found.row(i)
 
 
 def best_of_each_size(rate: Number, chips: Number) -> list[int]:

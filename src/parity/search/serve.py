@@ -47,7 +47,8 @@ class Need:
 class ServingPlan:
     """Replicas that serve, and what they do at the load asked for; without `prefill` they do all.
 
-    requests_per_s, concurrency: at that load. most_requests_per_s: within the latencies asked for.
+    requests_per_s: at that load. most_requests_per_s: within the latencies asked for. most: the
+    same in what is needed, requests/s or users.
     """
 
     arch: Architecture
@@ -56,6 +57,7 @@ class ServingPlan:
     decode: Replica  # at the load
     decode_replicas: int
     most_requests_per_s: float
+    most: float
     requests_per_s: float
     prefill: Prefill | None = None
     prefill_replicas: int = 0
@@ -115,7 +117,7 @@ def best_plans(
     score = np.where(quick & (count > 0), score, -np.inf)
     plans = []
     for i in _first_of_each(found, score, top):
-        row = found.row(i, job.request)
+        row = found.row(i)
         plans.append(_at_load(arch, job, need, row, int(count[i])))
     return plans
 
@@ -159,6 +161,7 @@ def _at_load(
     return ServingPlan(
         arch, job, need, loaded, count,
         most_requests_per_s=row.requests_per_s * count,
+        most=float(most[0]) * count,
         requests_per_s=loaded.requests_per_s * count,
         meets=meets,
     )  # fmt: skip
