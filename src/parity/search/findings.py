@@ -125,6 +125,26 @@ CODES: dict[str, tuple[str, str]] = {
         "Chips of several kinds are taken to reach each other with the slower of their network "
         "ports. Fabrics of two types, or with few links between them, are slower.",
     ),
+    "P321": (
+        "simulation stopped early",
+        "A limit of engine steps or simulated time was reached before every request had its "
+        "answer; figures are of those that finished.",
+    ),
+    "P322": (
+        "load grows without end",
+        "Requests come faster than they are served, so that latencies say how long the run was. A "
+        "lower rate or more replicas help.",
+    ),
+    "P323": (
+        "requests refused",
+        "Prompt and answer of some requests are together longer than the KV cache of a replica; "
+        "they are left out.",
+    ),
+    "P324": (
+        "beyond the table of step times",
+        "Some steps were larger than the table of step times reaches; its last slope was taken to "
+        "go on.",
+    ),
 }
 
 #: Provenances whose figures are taken as they stand.

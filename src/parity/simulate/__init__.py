@@ -1,0 +1,1 @@
+"""What happens to a queue of requests over time, step by step, from tables of step times."""
