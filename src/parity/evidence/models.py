@@ -63,6 +63,11 @@ def architecture(row: Row) -> Architecture:
     return _architecture(*key, row.moe_experts, row.moe_topk)
 
 
+def named(label: str) -> Architecture:
+    """The architecture that a label alone means. Raises `Unresolved`."""
+    return _architecture(label, *([0] * (len(_FIELDS) + 3)))
+
+
 @cache
 def _architecture(
     label: str,

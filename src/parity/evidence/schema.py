@@ -7,8 +7,9 @@ is skipped with the reason.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from parity.evidence.table import Number, Words
 from parity.record import Record
 
 Metric = Literal[
@@ -88,22 +89,6 @@ class KernelRow(Record, frozen=True, kw_only=True):
     where: str = ""
     provenance: str = ""
     notes: str = ""
-
-
-class Number(NamedTuple):
-    """A column of numbers: the range believed, and whether they are whole."""
-
-    least: float
-    most: float
-    whole: bool = True
-
-
-class Words(NamedTuple):
-    """A column of text: its longest, and the words allowed (all, where none are named)."""
-
-    longest: int = 400
-    known: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()  # one of these occurs in it, in small letters
 
 
 _DEGREE = Number(1, 1_000_000)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +19,7 @@ from parity.record import Record
 from parity.timing.software import CURRENT
 
 _LONGEST_SET = 60
+T = TypeVar("T")
 _LORA = re.compile(r"\blora\b", re.IGNORECASE)
 #: More ranks to a chip than this, and the degrees of parallelism are simply wrong.
 _MOST_RANKS = 8
@@ -85,8 +88,12 @@ def set_of(source: str, where: str = "") -> Set:
     for known in sets():
         if any(part.lower() in low for part in known.match):
             return known
-    name = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_LONGEST_SET]
-    return Set(id=name or "unnamed", title=source or "no source named")
+    return Set(id=named_after(source), title=source or "no source named")
+
+
+def named_after(source: str) -> str:
+    """An id for the rows of a source that nobody knows."""
+    return re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_LONGEST_SET] or "unnamed"
 
 
 @cache
@@ -169,8 +176,13 @@ def _by_text(row: Row, table: dict[str, str], default: str) -> str:
     """The entry of the first text that a row's place, notes, chip and sharding contain; `*` the
     rest.
     """
-    words = f"{row.where} {row.notes} {row.model} {row.chip} {row.zero_or_fsdp}".lower()
-    found = (name for text, name in table.items() if text.lower() in words)
+    return by_text(f"{row.where} {row.notes} {row.model} {row.chip} {row.zero_or_fsdp}", table, default)
+
+
+def by_text(words: str, table: Mapping[str, T], default: T) -> T:
+    """The entry of the first text of `table` that `words` contain, in small letters; `*` the rest."""
+    low = words.lower()
+    found = (entry for text, entry in table.items() if text.lower() in low)
     return next(found, table.get("*", default))
 
 
