@@ -170,6 +170,7 @@ class Prediction(Record, frozen=True, kw_only=True):
 
     id: str
     set: str
+    task: Literal["training", "serving"] = "training"
     status: Literal["predicted", "skipped", "excluded"]
     reason: str = ""
     specified: bool = True  # whether the source says enough to predict it
@@ -189,6 +190,8 @@ class Prediction(Record, frozen=True, kw_only=True):
     kind: str = ""  # dense or moe
     layout: str = ""  # stated, completed or searched
     plan: str = ""  # the layout in words
+    engine: str = ""  # that served
+    mode: str = ""  # of serving: prefill or decode alone, else how requests came
     memory_gib: float | None = None
     measured_memory_gib: float | None = None
     fits: bool | None = None  # whether Parity's memory model lets the row run

@@ -36,6 +36,7 @@ class EngineLabel(Record, frozen=True, kw_only=True):
     labels: tuple[str, ...]
     weight_only: tuple[str, ...] = ()
     tensorrt: dict[str, str] = msgspec.field(default_factory=dict)
+    generations: dict[str, str] = msgspec.field(default_factory=dict)  # from which version on
 
 
 class ServingBenchmark(Record, frozen=True, kw_only=True):
@@ -89,6 +90,22 @@ def engine_label(words: str) -> EngineLabel | None:
     """The family that a table's words for an engine mean; None where nobody knows them."""
     low = " ".join(words.lower().split())
     return next((e for e in engine_labels() if any(label in low for label in e.labels)), None)
+
+
+@cache
+def generation_of(family: str, version: str) -> str:
+    """The generation of serving engines that a version of a family is, "" where none is known."""
+    known = next((e for e in engine_labels() if e.family == family), None)
+    steps = [] if known is None else sorted((_numbers(v), g) for v, g in known.generations.items())
+    if not steps:
+        return ""
+    reached = [g for v, g in steps if not version or v <= _numbers(version)]
+    return reached[-1] if reached else steps[0][1]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`0.10.1` as numbers."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 @cache

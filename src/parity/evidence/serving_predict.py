@@ -1,0 +1,340 @@
+"""Predicts rows of serving evidence by the equations that plan: steps, steady states, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
+
+from parity.catalogue.machine import Draw, Machine, Number, central
+from parity.errors import ParityError
+from parity.evaluate.serving import steady_state
+from parity.evaluate.step import Served, served
+from parity.evidence.predict import LOW, HIGH, SAMPLES, around
+from parity.evidence.resolve import Target
+from parity.evidence.schema import Prediction
+from parity.evidence.serving_physics import serving_objection
+from parity.evidence.serving_resolve import ServingCase, ServingRefused, resolve_serving
+from parity.evidence.serving_run import (
+    Outcome,
+    Traffic,
+    batch,
+    decoding_for,
+    outcome,
+    prompts_alone,
+)
+from parity.evidence.serving_schema import ServingRow
+from parity.evidence.serving_sources import generation_of
+from parity.layout.layout import Layout, columns
+from parity.layout.serving import describe_replica
+from parity.search.replica import divisions
+from parity.timing.draw import Sampler
+from parity.timing.engine import Engine, engine, usual_engine
+from parity.workload.precision import Precision
+from parity.workload.request import Request
+from parity.workload.speculation import accepted_tokens
+
+Array = NDArray[np.float64]
+
+#: Prompts of a step that are tried where prompts alone are measured and no number is stated.
+_PROMPTS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A case whose measurement breaks physics."""
+
+    case: ServingCase
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A case with the layout and the load of one of its replicas."""
+
+    case: ServingCase
+    engine: Engine
+    request: Request
+    layout: Layout  # one row
+    replicas: int
+    decoding: float  # requests of a lane; prompts of a step where those alone are measured
+    origin: str  # stated or searched
+
+
+def engine_of(case: ServingCase, target: Machine) -> Engine:
+    """The generation of the engine that ran a row, with the limits it was told."""
+    row = case.row
+    name = generation_of(row.family, row.version)
+    own = engine(name) if name else usual_engine(target.chip)
+    told = {
+        "max_sequences": row.max_sequences or own.max_sequences,
+        "token_budget": row.token_budget or own.token_budget,
+    }
+    return structs.replace(own, **told)
+
+
+def request_of(case: ServingCase) -> Request:
+    """The mean request of a row; where decoding alone is measured, one whose prompt is cached."""
+    row = case.row
+    accepted = row.accepted or accepted_tokens(case.arch.name, row.drafted)[0]
+    if case.phase == "decode":
+        answer = row.osl if row.isl and row.osl else 2.0
+        prompt = row.isl if row.isl and row.osl else max((row.context or row.isl) - 1.0, 1.0)
+        return Request(
+            input_tokens=prompt, output_tokens=answer, cached_tokens=prompt,
+            drafted=row.drafted, accepted=accepted,
+        )  # fmt: skip
+    return Request(
+        input_tokens=row.isl,
+        output_tokens=max(row.osl, 1.0),
+        cached_tokens=row.isl * row.cached_share,
+        drafted=row.drafted,
+        accepted=accepted,
+    )
+
+
+def traffic_of(case: ServingCase, replicas: int) -> Traffic:
+    """The load of one of the replicas of a row."""
+    row = case.row
+    arrival = row.arrival or "offline"
+    each = row.concurrency / replicas
+    if arrival == "closed" and each <= 1:
+        arrival, each = "batch", 1.0
+    return Traffic(
+        arrival=arrival,
+        concurrency=each,
+        requests=row.requests / replicas if arrival in ("offline", "open") else 0.0,
+        rate_per_s=row.rate_per_s / replicas,
+        varied=row.lengths == "mean",
+        ttft_s=row.ttft_limit_ms / 1e3 or np.inf,
+        tpot_s=row.tpot_limit_ms / 1e3 or np.inf,
+    )
+
+
+def ran(case: ServingCase, target: Machine) -> Ran:
+    """A case with its layout, its own or the one that serves most, and its load.
+
+    Raises `ParityError` where no layout can be.
+    """
+    own = engine_of(case, target)
+    request = request_of(case)
+    model = _served(case, target, own, central)
+    if case.degrees[0]:
+        layout, origin = _column(case), "stated"
+    else:
+        layout, origin = _searched(case, target), "searched"
+    replicas = np.maximum(case.chips // layout.chips, 1)
+    decoding = np.ones(len(layout))
+    rate = np.ones(len(layout))
+    for i in range(len(layout)):
+        one = layout.take(np.array([i]))
+        traffic = traffic_of(case, int(replicas[i]))
+        decoding[i] = _load(case, model, one, request, traffic)
+        if len(layout) > 1:
+            found = _outcome(case, model, one, request, traffic, decoding[i : i + 1])
+            rate[i] = float(found.requests_per_s[0]) * replicas[i] * (0.5 + 0.5 * found.fits[0])
+    best = int(np.argmax(rate))
+    return Ran(
+        case, own, request, layout.take(np.array([best])), int(replicas[best]),
+        float(decoding[best]), origin,
+    )  # fmt: skip
+
+
+def _served(case: ServingCase, target: Machine, own: Engine, draw: Draw) -> Served:
+    stored = case.precision
+    half = stored.weights if stored.weights in ("bf16", "fp16") else "bf16"
+    if half not in target.peak_flop_per_s:
+        half = "fp16" if half == "bf16" else "bf16"
+    precision = Precision(
+        weights=half if stored.weights in ("bf16", "fp16") else stored.weights,
+        kv=half if stored.kv in ("bf16", "fp16") else stored.kv,
+        half=half,
+        weight_only=stored.weight_only,
+    )
+    return served(case.arch, precision, target, own, draw)
+
+
+def _column(case: ServingCase) -> Layout:
+    tp, pp, dp, cp, ep = (np.array([n]) for n in case.degrees)
+    none = np.zeros(1, dtype=int)
+    return columns(tp=tp, pp=pp, dp=dp, cp=cp, ep=ep, zero=none, sequence_parallel=none)
+
+
+def _searched(case: ServingCase, target: Machine) -> Layout:
+    """Every way to divide a replica that its chips are a whole number of."""
+    layout = divisions(case.arch, target, case.chips)
+    whole = case.chips % layout.chips == 0
+    if case.degrees[4]:
+        whole = whole & (layout.ep == case.degrees[4])
+    return layout.take(whole) if whole.any() else layout
+
+
+def _load(
+    case: ServingCase, model: Served, layout: Layout, request: Request, traffic: Traffic
+) -> float:
+    if case.phase == "prefill":
+        if traffic.concurrency:
+            return max(traffic.concurrency / float(layout.dp[0]), 1.0)
+        return max(np.floor(model.engine.token_budget / request.new_tokens), 1.0)
+    if traffic.arrival == "batch":
+        return traffic.concurrency
+    return float(decoding_for(model, layout, request, traffic, model.engine.token_budget)[0])
+
+
+def _outcome(
+    case: ServingCase,
+    model: Served,
+    layout: Layout,
+    request: Request,
+    traffic: Traffic,
+    decoding: Array,
+) -> Outcome:
+    budget = float(model.engine.token_budget)
+    if case.phase == "prefill":
+        once, rate = prompts_alone(model, layout, request, decoding)
+        return Outcome(rate, once * layout.pp, once, decoding, np.array([True]))
+    if traffic.arrival == "batch":
+        return batch(model, layout, request, decoding, budget)
+    return outcome(model, layout, request, traffic, decoding, budget)
+
+
+def metric_of(one: Ran, found: Outcome) -> Number:
+    """What a row measures, in its own unit, of the outcome of one replica."""
+    case, row = one.case, one.case.row
+    measure = case.measure
+    answered = max(row.osl - 1.0, 0.0) * found.tpot_s
+    times = {
+        "ttft": found.ttft_s,
+        "tpot": found.tpot_s,
+        "itl": found.tpot_s,
+        "e2e_latency": found.ttft_s + answered,
+    }
+    if measure.time:
+        return times[measure.time] * (1e3 if row.unit == "ms" else 1.0)
+    if measure.per == "per_user":
+        return 1.0 / found.tpot_s
+    request = one.request
+    tokens = {"output": request.output_tokens, "input": row.isl or request.input_tokens}
+    if case.phase == "decode" and not row.osl:
+        tokens["output"] = request.decode_steps * request.accepted
+    tokens["total"] = tokens["output"] + tokens["input"]
+    rate = found.requests_per_s * one.replicas * tokens[measure.counts]
+    return rate / case.units
+
+
+def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[Prediction, ...]:
+    """A prediction, or the reason why there is none, for each row, in their order."""
+    machines: dict[Target, tuple[Machine, Machine]] = {}
+    known: dict[object, Ran] = {}
+    sampler = around(draw, Sampler(SAMPLES))
+    outcomes: dict[object, Outcome] = {}
+    done = []
+    for row in rows:
+        case = resolve_serving(row)
+        if isinstance(case, ServingRefused):
+            done.append(_refused(case))
+            continue
+        try:
+            if case.target not in machines:
+                machines[case.target] = case.target.machine(), case.target.machine(sampler)
+            plain, drawn = machines[case.target]
+            broken = serving_objection(case, plain)
+            if broken:
+                done.append(_excluded(Excluded(case, broken)))
+                continue
+            key = _key(case)
+            if key not in known:
+                known[key] = ran(case, plain)
+                outcomes[key] = _sampled(known[key], drawn, sampler)
+            run = Ran(case, *_rest(known[key]))
+            done.append(_prediction(run, outcomes[key]))
+        except ParityError as error:
+            done.append(_refused(ServingRefused(row, str(error), True, case.target.chip)))
+    return tuple(done)
+
+
+def _rest(one: Ran) -> tuple[Engine, Request, Layout, int, float, str]:
+    return one.engine, one.request, one.layout, one.replicas, one.decoding, one.origin
+
+
+def _sampled(one: Ran, target: Machine, draw: Draw) -> Outcome:
+    model = _served(one.case, target, one.engine, draw)
+    traffic = traffic_of(one.case, one.replicas)
+    decoding = np.array([one.decoding])
+    return _outcome(one.case, model, one.layout, one.request, traffic, decoding)
+
+
+def _key(case: ServingCase) -> object:
+    """What two rows have in common that measure the same run."""
+    row = case.row
+    return (
+        id(case.arch), case.target, case.chips, case.precision, case.phase, case.degrees,
+        row.family, row.version, row.max_sequences, row.token_budget, row.isl, row.osl,
+        row.context, row.cached_share, row.drafted, row.accepted, row.arrival, row.concurrency,
+        row.requests, row.rate_per_s, row.lengths, row.ttft_limit_ms, row.tpot_limit_ms,
+    )  # fmt: skip
+
+
+def _prediction(one: Ran, found: Outcome) -> Prediction:
+    case, row = one.case, one.case.row
+    values = np.ravel(np.asarray(metric_of(one, found), dtype=float))
+    rest = values[1:] if len(values) > 1 else values
+    low, high = (float(v) for v in np.quantile(rest, [LOW, HIGH]))
+    predicted = float(values[0])
+    ratio = predicted / row.value if case.measure.time else row.value / predicted
+    return Prediction(
+        id=row.id,
+        set=row.set,
+        task="serving",
+        status="predicted",
+        metric=row.metric,
+        unit=row.unit,
+        measured=row.value,
+        predicted=predicted,
+        low=low,
+        high=high,
+        error=ratio - 1.0,
+        model=row.model,
+        chip=case.target.chip,
+        chips=case.chips,
+        size=float(case.size),
+        kind=case.kind,
+        layout=one.origin,
+        plan=f"{one.replicas}x {describe_replica(one.layout)}, {one.decoding:.0f} at a time",
+        engine=" ".join(part for part in (row.family, row.version) if part),
+        mode=case.phase if case.phase != "both" else row.arrival,
+        fits=bool(np.all(found.fits)),
+    )
+
+
+def _refused(one: ServingRefused) -> Prediction:
+    row = one.row
+    return _without(row, one.reason, "skipped", one.chip or row.chip, row.chip_count, one.specified)
+
+
+def _excluded(one: Excluded) -> Prediction:
+    case = one.case
+    return _without(case.row, one.reason, "excluded", case.target.chip, case.chips, True)
+
+
+def _without(
+    row: ServingRow, reason: str, status: str, chip: str, chips: int, specified: bool
+) -> Prediction:
+    return Prediction(
+        id=row.id,
+        set=row.set,
+        task="serving",
+        status="skipped" if status == "skipped" else "excluded",
+        reason=reason,
+        specified=specified,
+        metric=row.metric,
+        unit=row.unit,
+        measured=row.value,
+        model=row.model,
+        chip=chip,
+        chips=chips,
+        engine=" ".join(part for part in (row.family, row.version) if part),
+    )

@@ -1,0 +1,191 @@
+"""What an engine makes of one run: how many requests decode, how fast, how long they wait.
+
+A run is a load on replicas of one layout. All at once, at a rate, or so many at a time: each says
+how many requests decode at a time, and the steady state says the rest. Runs of n requests have a
+beginning and an end that the steady state does not know:
+
+    T = n/X + O·a·(ln D + γ - 1)
+
+where lengths vary: the last D requests end one after another, and steps of few requests take a.
+Lengths that spread like an exponential leave D·e^(-s/O) of D after s steps, the last after
+O·(ln D + γ), of which O steps are in n/X already. Where all lengths are equal, waves of D end at
+once, and only the last, smaller one is lost. Of n requests that come at once the k-th begins when
+k - D have ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.catalogue.machine import Number
+from parity.evaluate.serving import Steady, steady_state
+from parity.evaluate.serving_memory import cache_per_request, room_for_cache
+from parity.evaluate.step import Served, step
+from parity.layout.layout import Layout
+from parity.layout.step import Load
+from parity.workload.request import Request
+
+#: Decoding requests of a lane that are tried.
+DECODING = np.unique(np.round(np.geomspace(1, 8192, 80)))
+#: p99 over the mean where waits are exponential: ln 100.
+P99_OVER_MEAN = float(np.log(100.0))
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The load of one replica.
+
+    arrival: offline, batch, closed or open. concurrency: requests under way; requests: of the whole
+    run, 0 where it goes on; rate_per_s: requests that arrive. varied: lengths spread around their
+    means. ttft_s, tpot_s: what must be kept, by the 99th percentile.
+    """
+
+    arrival: str
+    concurrency: float = 0.0
+    requests: float = 0.0
+    rate_per_s: float = 0.0
+    varied: bool = False
+    ttft_s: float = np.inf
+    tpot_s: float = np.inf
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is measured of one replica. Shapes as the columns of the layout; samples may lead."""
+
+    requests_per_s: Number
+    ttft_s: Number
+    tpot_s: Number
+    decoding: Number
+    fits: Number
+
+
+def most_decoding(model: Served, layout: Layout, request: Request, budget: float) -> Number:
+    """Requests that decode in a lane at most: what the scheduler holds and the memory has room for.
+
+    An engine that reserves the whole answer holds fewer. At least one: the row ran.
+    """
+    engine = model.engine
+    answer = request.output_tokens * (1.0 if engine.reserves_output else 0.5)
+    each = cache_per_request(model, layout, request.input_tokens + answer) * layout.pp
+    room = room_for_cache(model, layout, budget) / np.maximum(each, 1.0)
+    return np.clip(np.floor(room), 1.0, np.maximum(engine.max_sequences / layout.pp, 1.0))
+
+
+def prompts_alone(
+    model: Served, layout: Layout, request: Request, together: Number
+) -> tuple[Number, Number]:
+    """(seconds of a step that takes `together` whole prompts and nothing else, prompts/s)."""
+    load = Load(
+        np.zeros(len(layout)), 1.0, together * request.new_tokens,
+        request.input_tokens, request.cached_tokens,
+    )  # fmt: skip
+    once = step(model, layout, load).total_s
+    return once, layout.pp * layout.dp * together / once
+
+
+def batch(
+    model: Served, layout: Layout, request: Request, size: Number, budget: float
+) -> Outcome:
+    """A batch of `size` requests a replica that begins and ends together."""
+    lanes = layout.pp * layout.dp
+    each = np.maximum(size / lanes, 1.0)
+    room = max(budget, request.new_tokens)
+    passes = np.maximum(np.ceil(each * request.new_tokens / room), 1.0)
+    first = passes * prompts_alone(model, layout, request, each / passes)[0]
+    queries = request.drafted + 1.0
+    one = step(model, layout, Load(each, request.mean_context, queries=queries)).total_s
+    whole = first * layout.pp + request.decode_steps * one * layout.pp
+    held = most_decoding(model, layout, request, budget)
+    return Outcome(
+        requests_per_s=size / whole,
+        ttft_s=first * layout.pp,
+        tpot_s=one / request.accepted,
+        decoding=each,
+        fits=each <= held,
+    )
+
+
+def outcome(
+    model: Served, layout: Layout, request: Request, traffic: Traffic, decoding: Number,
+    budget: float,
+) -> Outcome:  # fmt: skip
+    """What `traffic` gives on a replica of which `decoding` requests a lane decode."""
+    steady = steady_state(model, layout, decoding, request, budget)
+    lanes = layout.pp * layout.dp
+    rate, tpot, ttft = steady.requests_per_s, steady.tpot_s, steady.ttft_s
+    answered = np.maximum(request.output_tokens - 1.0, 0.0) * tpot
+    if traffic.arrival == "closed":
+        queued = traffic.concurrency / rate - answered  # Little: N = X (TTFT + the answer)
+        full = steady.concurrency < 0.98 * traffic.concurrency
+        ttft = np.where(full, np.maximum(queued, ttft), ttft)
+    n = traffic.requests
+    if traffic.arrival == "offline" and n:
+        held = np.minimum(steady.decoding * lanes, n)
+        begun = prompts_alone(model, layout, request, np.ones(len(layout)))[1]
+        late = np.maximum(n - held, 0.0)
+        first = held / begun
+        ttft = (held * first / 2 + late * (first + late / (2 * rate))) / n
+        rate = n / (n / rate + ending(model, layout, request, traffic, steady))
+    if traffic.arrival == "open" and n:
+        arrives = traffic.rate_per_s
+        behind = np.maximum(1 / rate - 1 / arrives, 0.0) * n
+        ttft = ttft + behind / 2
+        rate = n / (n / arrives + behind + ttft + answered)
+    return Outcome(rate, ttft, tpot, steady.decoding, steady.fits)
+
+
+def ending(
+    model: Served, layout: Layout, request: Request, traffic: Traffic, steady: Steady
+) -> Number:
+    """Seconds that the end of a run of n requests takes beyond n/X."""
+    lanes = layout.pp * layout.dp
+    held = np.minimum(steady.decoding * lanes, traffic.requests)
+    queries = request.drafted + 1.0
+
+    def decode_s(count: Number) -> Number:
+        each = np.maximum(count / lanes, 1.0)
+        return step(model, layout, Load(each, request.mean_context, queries=queries)).total_s
+
+    if traffic.varied:
+        waits = np.maximum(np.log(np.maximum(held, 1.0)) + np.euler_gamma - 1.0, 0.0)
+        return request.decode_steps * waits * decode_s(np.ones(len(layout)))
+    rest = np.mod(traffic.requests, held)
+    lost = np.where(rest > 0, decode_s(rest) - rest / held * decode_s(held), 0.0)
+    return request.decode_steps * lost
+
+
+def decoding_for(
+    model: Served, layout: Layout, request: Request, traffic: Traffic, budget: float
+) -> Number:
+    """Requests of a lane that decode under `traffic`, one for each column of `layout`."""
+    most = most_decoding(model, layout, request, budget)
+    lanes = layout.pp * layout.dp
+    if traffic.requests:
+        most = np.clip(traffic.requests / lanes, 1.0, most)
+    limited = np.isfinite(traffic.ttft_s) or np.isfinite(traffic.tpot_s)
+    if traffic.arrival == "offline" and not limited:
+        return most
+    tried = np.minimum(DECODING[:, None], most)  # (tried, columns)
+    at = np.broadcast_to(np.arange(len(layout)), tried.shape).ravel()
+    steady = steady_state(model, layout.take(at), tried.ravel(), request, budget)
+    shape = tried.shape
+    decoding = np.broadcast_to(steady.decoding, tried.size).reshape(shape)
+    rate = steady.requests_per_s.reshape(shape)
+    if limited:
+        late = P99_OVER_MEAN * steady.ttft_s.reshape(shape) > traffic.ttft_s
+        slow = steady.tpot_s.reshape(shape) > traffic.tpot_s
+        best = np.argmax(np.where(late | slow, -np.inf, rate), axis=0)
+        return decoding[best, np.arange(len(layout))]
+    if traffic.arrival == "closed":
+        sought, scale = traffic.concurrency, steady.concurrency.reshape(shape)
+    else:
+        sought, scale = traffic.rate_per_s, rate
+    return np.array(
+        [
+            np.interp(sought, np.maximum.accumulate(scale[:, i]), decoding[:, i])
+            for i in range(len(layout))
+        ]
+    )
