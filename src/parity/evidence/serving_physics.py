@@ -11,10 +11,12 @@ import numpy as np
 from parity.catalogue.machine import Machine
 from parity.evidence.physics import ROUNDING, SLOWEST
 from parity.evidence.serving_resolve import HALVES, ServingCase
-from parity.workload.count import active_parameters, cache_bytes
+from parity.workload.count import active_parameters, cache_bytes, weight_bytes
 from parity.workload.dtype import DTYPE_BYTES
 from parity.workload.flop import flop_per_token
 
+#: A gigabyte of memory as it is built over one as it is written.
+BINARY = 1.024**3
 #: A narrow dtype as the catalogue names its products.
 _PRODUCTS = {"nvfp4": "fp4", "mxfp4": "fp4", "mxfp8": "fp8"}
 
@@ -23,6 +25,11 @@ def serving_objection(case: ServingCase, numbers: Machine) -> str:
     """Why the measurement cannot be, or ""."""
     if case.row.objection:
         return case.row.objection
+    if weight_bytes(case.arch, case.precision.weights) > case.chips * _memory(numbers):
+        return (
+            f"its weights in {case.precision.weights} do not fit in the memory of {case.chips} "
+            f"{case.target.chip}"
+        )
     best, name = bound(case, numbers)
     value = case.row.value * (1e-3 if case.row.unit == "ms" else 1.0)
     share = best / value if case.measure.time else value * case.units / best
@@ -112,6 +119,11 @@ def throughput(case: ServingCase, numbers: Machine) -> tuple[float, str]:
     counted = {"output": 1.0, "input": row.isl / max(row.osl, 1.0)}
     counted["total"] = counted["output"] + counted["input"]
     return rates[name] * counted[case.measure.counts], name
+
+
+def _memory(numbers: Machine) -> float:
+    """Bytes of a chip's memory, which is built in powers of two."""
+    return BINARY * float(np.mean(numbers.memory_bytes))
 
 
 def _bandwidth(case: ServingCase, numbers: Machine) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from msgspec import structs
@@ -21,10 +21,12 @@ from parity.evidence.serving_resolve import ServingCase, ServingRefused, resolve
 from parity.evidence.serving_run import (
     Outcome,
     Traffic,
+    alone_for,
     batch,
     decoding_for,
     outcome,
     prompts_alone,
+    tokens_alone,
 )
 from parity.evidence.serving_schema import ServingRow
 from parity.evidence.serving_sources import generation_of
@@ -39,8 +41,10 @@ from parity.workload.speculation import accepted_tokens
 
 Array = NDArray[np.float64]
 
-#: Prompts of a step that are tried where prompts alone are measured and no number is stated.
-_PROMPTS = (1, 2, 4, 8, 16, 32, 64)
+#: What schedulers hold where a benchmark lets their limits be chosen.
+_MOST_SEQUENCES = 8192
+#: Seconds that an offline run of MLPerf lasts at least, with the slack that LoadGen adds to it.
+_OFFLINE_S = 660.0
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,9 @@ def engine_of(case: ServingCase, target: Machine) -> Engine:
     row = case.row
     name = generation_of(row.family, row.version)
     own = engine(name) if name else usual_engine(target.chip)
+    tuned = _MOST_SEQUENCES if row.scenario else own.max_sequences
     told = {
-        "max_sequences": row.max_sequences or own.max_sequences,
+        "max_sequences": row.max_sequences or tuned,
         "token_budget": row.token_budget or own.token_budget,
     }
     return structs.replace(own, **told)
@@ -108,20 +113,22 @@ def traffic_of(case: ServingCase, replicas: int) -> Traffic:
         concurrency=each,
         requests=row.requests / replicas if arrival in ("offline", "open") else 0.0,
         rate_per_s=row.rate_per_s / replicas,
+        least_s=_OFFLINE_S if row.scenario == "offline" else 0.0,
         varied=row.lengths == "mean",
         ttft_s=row.ttft_limit_ms / 1e3 or np.inf,
         tpot_s=row.tpot_limit_ms / 1e3 or np.inf,
     )
 
 
-def ran(case: ServingCase, target: Machine) -> Ran:
+def ran(case: ServingCase, models: _Models) -> Ran:
     """A case with its layout, its own or the one that serves most, and its load.
 
     Raises `ParityError` where no layout can be.
     """
+    target = models.machine(case.target)
     own = engine_of(case, target)
     request = request_of(case)
-    model = _served(case, target, own, central)
+    model = models.served(case, own)
     if case.degrees[0]:
         layout, origin = _column(case), "stated"
     else:
@@ -135,12 +142,37 @@ def ran(case: ServingCase, target: Machine) -> Ran:
         decoding[i] = _load(case, model, one, request, traffic)
         if len(layout) > 1:
             found = _outcome(case, model, one, request, traffic, decoding[i : i + 1])
-            rate[i] = float(found.requests_per_s[0]) * replicas[i] * (0.5 + 0.5 * found.fits[0])
+            rate[i] = float(found.requests_per_s[0]) * replicas[i]
     best = int(np.argmax(rate))
     return Ran(
         case, own, request, layout.take(np.array([best])), int(replicas[best]),
         float(decoding[best]), origin,
     )  # fmt: skip
+
+
+@dataclass
+class _Models:
+    """Served models under one draw, each made once."""
+
+    draw: Draw
+    machines: dict[Target, Machine]
+    made: dict[object, Served]
+
+    def machine(self, target: Target) -> Machine:
+        """The numbers of a target."""
+        if target not in self.machines:
+            self.machines[target] = target.machine(self.draw)
+        return self.machines[target]
+
+    def served(self, case: ServingCase, own: Engine) -> Served:
+        """The model of a row under an engine."""
+        plain = structs.replace(own, max_sequences=1, token_budget=1)
+        key = (id(case.arch), case.target, case.precision, plain.name, plain.static_batch)
+        if key not in self.made:
+            self.made[key] = _served(case, self.machine(case.target), plain, self.draw)
+        return replace(self.made[key], engine=structs.replace(
+            self.made[key].engine, max_sequences=own.max_sequences, token_budget=own.token_budget
+        ))
 
 
 def _served(case: ServingCase, target: Machine, own: Engine, draw: Draw) -> Served:
@@ -179,6 +211,9 @@ def _load(
         if traffic.concurrency:
             return max(traffic.concurrency / float(layout.dp[0]), 1.0)
         return max(np.floor(model.engine.token_budget / request.new_tokens), 1.0)
+    if case.phase == "decode":
+        budget = float(model.engine.token_budget)
+        return float(alone_for(model, layout, request, traffic, budget)[0])
     if traffic.arrival == "batch":
         return traffic.concurrency
     return float(decoding_for(model, layout, request, traffic, model.engine.token_budget)[0])
@@ -196,6 +231,8 @@ def _outcome(
     if case.phase == "prefill":
         once, rate = prompts_alone(model, layout, request, decoding)
         return Outcome(rate, once * layout.pp, once, decoding, np.array([True]))
+    if case.phase == "decode":
+        return tokens_alone(model, layout, request, decoding, budget)
     if traffic.arrival == "batch":
         return batch(model, layout, request, decoding, budget)
     return outcome(model, layout, request, traffic, decoding, budget)
@@ -218,8 +255,8 @@ def metric_of(one: Ran, found: Outcome) -> Number:
         return 1.0 / found.tpot_s
     request = one.request
     tokens = {"output": request.output_tokens, "input": row.isl or request.input_tokens}
-    if case.phase == "decode" and not row.osl:
-        tokens["output"] = request.decode_steps * request.accepted
+    if case.phase == "decode":
+        tokens["output"] = max(request.output_tokens - 1.0, 1.0)
     tokens["total"] = tokens["output"] + tokens["input"]
     rate = found.requests_per_s * one.replicas * tokens[measure.counts]
     return rate / case.units
@@ -227,9 +264,9 @@ def metric_of(one: Ran, found: Outcome) -> Number:
 
 def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[Prediction, ...]:
     """A prediction, or the reason why there is none, for each row, in their order."""
-    machines: dict[Target, tuple[Machine, Machine]] = {}
+    plain = _Models(central, {}, {})
+    drawn = _Models(around(draw, Sampler(SAMPLES)), {}, {})
     known: dict[object, Ran] = {}
-    sampler = around(draw, Sampler(SAMPLES))
     outcomes: dict[object, Outcome] = {}
     done = []
     for row in rows:
@@ -238,17 +275,14 @@ def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[P
             done.append(_refused(case))
             continue
         try:
-            if case.target not in machines:
-                machines[case.target] = case.target.machine(), case.target.machine(sampler)
-            plain, drawn = machines[case.target]
-            broken = serving_objection(case, plain)
+            broken = serving_objection(case, plain.machine(case.target))
             if broken:
                 done.append(_excluded(Excluded(case, broken)))
                 continue
             key = _key(case)
             if key not in known:
                 known[key] = ran(case, plain)
-                outcomes[key] = _sampled(known[key], drawn, sampler)
+                outcomes[key] = _sampled(known[key], drawn)
             run = Ran(case, *_rest(known[key]))
             done.append(_prediction(run, outcomes[key]))
         except ParityError as error:
@@ -260,8 +294,8 @@ def _rest(one: Ran) -> tuple[Engine, Request, Layout, int, float, str]:
     return one.engine, one.request, one.layout, one.replicas, one.decoding, one.origin
 
 
-def _sampled(one: Ran, target: Machine, draw: Draw) -> Outcome:
-    model = _served(one.case, target, one.engine, draw)
+def _sampled(one: Ran, models: _Models) -> Outcome:
+    model = models.served(one.case, one.engine)
     traffic = traffic_of(one.case, one.replicas)
     decoding = np.array([one.decoding])
     return _outcome(one.case, model, one.layout, one.request, traffic, decoding)

@@ -180,7 +180,7 @@ def pools(row: ServingRow) -> list[tuple[int, int, int]]:
 def _complete(row: ServingRow, phase: Phase, chips: int) -> None:
     lengths = bool(row.isl and row.osl) or (phase == "prefill" and bool(row.isl))
     lengths = lengths or (phase == "decode" and bool(row.context or row.isl))
-    saturated = phase == "prefill" or "saturated" in row.notes or bool(row.pools)
+    saturated = phase == "prefill" or "saturated" in row.notes
     load = bool(row.arrival or row.tpot_limit_ms) or saturated
     known = serving_benchmark(row.model) if row.scenario else None
     missing = [

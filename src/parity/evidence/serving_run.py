@@ -6,7 +6,7 @@ beginning and an end that the steady state does not know:
 
     T = n/X + O·a·(ln D + γ - 1)
 
-where lengths vary: the last D requests end one after another, and steps of few requests take a.
+where they come at once and lengths vary: the last D requests end one after another, and steps of few requests take a.
 Lengths that spread like an exponential leave D·e^(-s/O) of D after s steps, the last after
 O·(ln D + γ), of which O steps are in n/X already. Where all lengths are equal, waves of D end at
 once, and only the last, smaller one is lost. Of n requests that come at once the k-th begins when
@@ -21,8 +21,13 @@ import numpy as np
 
 from parity.catalogue.machine import Number
 from parity.evaluate.serving import Steady, steady_state
-from parity.evaluate.serving_memory import cache_per_request, room_for_cache
+from parity.evaluate.serving_memory import (
+    cache_per_request,
+    room_for_cache,
+    weights_per_chip,
+)
 from parity.evaluate.step import Served, step
+from parity.evidence.serving_physics import BINARY
 from parity.layout.layout import Layout
 from parity.layout.step import Load
 from parity.workload.request import Request
@@ -31,6 +36,8 @@ from parity.workload.request import Request
 DECODING = np.unique(np.round(np.geomspace(1, 8192, 80)))
 #: p99 over the mean where waits are exponential: ln 100.
 P99_OVER_MEAN = float(np.log(100.0))
+#: What a system took at most of its memory that ran although its engine's shares leave no room.
+ALL_BUT = 0.97
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Traffic:
     """The load of one replica.
 
     arrival: offline, batch, closed or open. concurrency: requests under way; requests: of the whole
-    run, 0 where it goes on; rate_per_s: requests that arrive. varied: lengths spread around their
+    run, 0 where it goes on, and as many as take least_s; rate_per_s: requests that arrive. varied: lengths spread around their
     means. ttft_s, tpot_s: what must be kept, by the 99th percentile.
     """
 
@@ -46,6 +53,7 @@ class Traffic:
     concurrency: float = 0.0
     requests: float = 0.0
     rate_per_s: float = 0.0
+    least_s: float = 0.0
     varied: bool = False
     ttft_s: float = np.inf
     tpot_s: float = np.inf
@@ -65,12 +73,15 @@ class Outcome:
 def most_decoding(model: Served, layout: Layout, request: Request, budget: float) -> Number:
     """Requests that decode in a lane at most: what the scheduler holds and the memory has room for.
 
-    An engine that reserves the whole answer holds fewer. At least one: the row ran.
+    An engine that reserves the whole answer holds fewer. Where the usual shares leave no room for
+    one, it ran all the same: all memory but a little is taken then.
     """
     engine = model.engine
     answer = request.output_tokens * (1.0 if engine.reserves_output else 0.5)
     each = cache_per_request(model, layout, request.input_tokens + answer) * layout.pp
-    room = room_for_cache(model, layout, budget) / np.maximum(each, 1.0)
+    free = room_for_cache(model, layout, budget)
+    whole = model.machine.memory_bytes * BINARY * ALL_BUT - weights_per_chip(model, layout)
+    room = np.where(free < each, whole, free) / np.maximum(each, 1.0)
     return np.clip(np.floor(room), 1.0, np.maximum(engine.max_sequences / layout.pp, 1.0))
 
 
@@ -84,6 +95,33 @@ def prompts_alone(
     )  # fmt: skip
     once = step(model, layout, load).total_s
     return once, layout.pp * layout.dp * together / once
+
+
+def tokens_alone(
+    model: Served, layout: Layout, request: Request, decoding: Number, budget: float
+) -> Outcome:
+    """Steps of `decoding` requests a lane and no prompts: what chips for decoding do."""
+    one = step(model, layout, Load(decoding, request.mean_context, queries=request.drafted + 1.0))
+    lanes, tpot = layout.pp * layout.dp, one.total_s / request.accepted
+    answers = np.maximum(request.output_tokens - 1.0, 1.0)
+    held = most_decoding(model, layout, request, budget)
+    return Outcome(lanes * decoding / (answers * tpot), tpot, tpot, decoding, decoding <= held)
+
+
+def alone_for(
+    model: Served, layout: Layout, request: Request, traffic: Traffic, budget: float
+) -> Number:
+    """Requests of a lane that decode on chips for decoding: as many as there are, else as many as
+    keep the time per token, else all that the memory holds. One for each column of `layout`.
+    """
+    if traffic.concurrency:
+        return np.maximum(traffic.concurrency / (layout.pp * layout.dp), 1.0)
+    most = most_decoding(model, layout, request, budget)
+    tried = np.minimum(DECODING[:, None], most)
+    at = np.broadcast_to(np.arange(len(layout)), tried.shape).ravel()
+    found = tokens_alone(model, layout.take(at), request, tried.ravel(), budget)
+    quick = found.tpot_s.reshape(tried.shape) <= traffic.tpot_s
+    return np.where(quick, tried, 1.0).max(axis=0)
 
 
 def batch(
@@ -121,40 +159,51 @@ def outcome(
         queued = traffic.concurrency / rate - answered  # Little: N = X (TTFT + the answer)
         full = steady.concurrency < 0.98 * traffic.concurrency
         ttft = np.where(full, np.maximum(queued, ttft), ttft)
-    n = traffic.requests
-    if traffic.arrival == "offline" and n:
+    n: Number = traffic.requests
+    if traffic.least_s:
+        n = np.maximum(n, traffic.least_s * rate)
+    if traffic.arrival == "offline" and traffic.requests:
         held = np.minimum(steady.decoding * lanes, n)
         begun = prompts_alone(model, layout, request, np.ones(len(layout)))[1]
         late = np.maximum(n - held, 0.0)
         first = held / begun
         ttft = (held * first / 2 + late * (first + late / (2 * rate))) / n
-        rate = n / (n / rate + ending(model, layout, request, traffic, steady))
-    if traffic.arrival == "open" and n:
-        arrives = traffic.rate_per_s
-        behind = np.maximum(1 / rate - 1 / arrives, 0.0) * n
-        ttft = ttft + behind / 2
-        rate = n / (n / arrives + behind + ttft + answered)
+        rate = n / (n / rate + ending(model, layout, request, traffic.varied, n, steady))
+    if traffic.arrival == "open" and traffic.requests:
+        rate = n / (n / traffic.rate_per_s + ttft + answered)
     return Outcome(rate, ttft, tpot, steady.decoding, steady.fits)
 
 
 def ending(
-    model: Served, layout: Layout, request: Request, traffic: Traffic, steady: Steady
+    model: Served, layout: Layout, request: Request, varied: bool, requests: Number, steady: Steady
 ) -> Number:
     """Seconds that the end of a run of n requests takes beyond n/X."""
     lanes = layout.pp * layout.dp
-    held = np.minimum(steady.decoding * lanes, traffic.requests)
+    held = np.minimum(steady.decoding * lanes, requests)
     queries = request.drafted + 1.0
 
     def decode_s(count: Number) -> Number:
         each = np.maximum(count / lanes, 1.0)
         return step(model, layout, Load(each, request.mean_context, queries=queries)).total_s
 
-    if traffic.varied:
+    if varied:
         waits = np.maximum(np.log(np.maximum(held, 1.0)) + np.euler_gamma - 1.0, 0.0)
         return request.decode_steps * waits * decode_s(np.ones(len(layout)))
-    rest = np.mod(traffic.requests, held)
+    rest = np.mod(requests, held)
     lost = np.where(rest > 0, decode_s(rest) - rest / held * decode_s(held), 0.0)
     return request.decode_steps * lost
+
+
+def met_by_requests(traffic: Traffic, latency_s: Number) -> Number:
+    """Requests under way that a request of a finite run meets, on average.
+
+    n requests that come within w = n/λ and stay e each: their number rises, stays and falls as a
+    trapezoid, whose mean over what is under way is n·(e/w)·(1 - e/3w) where e < w, and
+    n·(1 - w/3e) where it is not.
+    """
+    window = traffic.requests / traffic.rate_per_s
+    short = latency_s / window * (1 - latency_s / (3 * window))
+    return traffic.requests * np.where(latency_s < window, short, 1 - window / (3 * latency_s))
 
 
 def decoding_for(
@@ -175,12 +224,17 @@ def decoding_for(
     decoding = np.broadcast_to(steady.decoding, tried.size).reshape(shape)
     rate = steady.requests_per_s.reshape(shape)
     if limited:
-        late = P99_OVER_MEAN * steady.ttft_s.reshape(shape) > traffic.ttft_s
+        first = steady.ttft_s.reshape(shape)
+        late = first + (P99_OVER_MEAN - 1.0) * (first - first[0]) > traffic.ttft_s
         slow = steady.tpot_s.reshape(shape) > traffic.tpot_s
         best = np.argmax(np.where(late | slow, -np.inf, rate), axis=0)
         return decoding[best, np.arange(len(layout))]
     if traffic.arrival == "closed":
         sought, scale = traffic.concurrency, steady.concurrency.reshape(shape)
+    elif traffic.requests:
+        latency = steady.ttft_s + (request.output_tokens - 1.0) * steady.tpot_s
+        met = met_by_requests(traffic, latency.reshape(shape)) / lanes
+        sought, scale = 0.0, decoding - met
     else:
         sought, scale = traffic.rate_per_s, rate
     return np.array(
