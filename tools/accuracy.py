@@ -19,11 +19,11 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def main(words: list[str]) -> None:
     """Write the page and its plot."""
-    found = validate()
-    left_out = validate(leave_out="source") if "--leave-out" in words else None
-    (DOCS / "accuracy.md").write_text(page(found, left_out), encoding="utf-8")
+    found, served = validate(kind="training"), validate(kind="serving")
+    left_out = validate(kind="training", leave_out="source") if "--leave-out" in words else None
+    (DOCS / "accuracy.md").write_text(page(found, served, left_out), encoding="utf-8")
     (DOCS / PLOT).write_text(svg(plot(left_out or found)), encoding="utf-8")
-    print(sentence(left_out or found))
+    print(sentence(left_out or found), sentence(served), sep="\n")
 
 
 if __name__ == "__main__":

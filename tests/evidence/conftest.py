@@ -11,7 +11,12 @@ from parity.evidence.validate import validate
 
 @pytest.fixture(scope="session")
 def found():
-    return validate()
+    return validate(kind="training")
+
+
+@pytest.fixture(scope="session")
+def served():
+    return validate(kind="serving")
 
 
 @pytest.fixture

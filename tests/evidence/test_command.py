@@ -96,12 +96,12 @@ def test_the_library_function():
 
 
 # After a change that moves predictions: python tools/accuracy.py
-def test_the_page_shows_what_the_code_gives(root, found):
+def test_the_page_shows_what_the_code_gives(root, found, served):
     """Fails when predictions move. If that is meant: python tools/accuracy.py"""
     shown = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
     if "## With each source left out" in shown:
         shown = without_left_out(shown)
-    assert shown == accuracy_page.page(found), "If this is meant: python tools/accuracy.py"
+    assert shown == accuracy_page.page(found, served), "If this is meant: python tools/accuracy.py"
 
 
 def without_left_out(text: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parity.errors import BadFile
-from parity.evidence import read
+from parity.evidence import read, table
 from parity.evidence.schema import COLUMNS, REQUIRED, SOME
 from parity.evidence.sources import sets
 
@@ -129,7 +129,7 @@ def test_a_huge_file_is_not_even_opened(tmp_path):
 
 
 def test_too_many_rows(monkeypatch):
-    monkeypatch.setattr(read, "MOST_ROWS", 2)
+    monkeypatch.setattr(table, "MOST_ROWS", 2)
     with pytest.raises(BadFile, match="more than 2 rows"):
         parse("\n".join([HEADER, LINE, LINE, LINE]))
 

@@ -102,14 +102,17 @@ def size_of(prediction: Prediction) -> str:
     return next(name for limit, name in SIZES if prediction.size < limit)
 
 
-#: What rows are grouped by -> the group of one.
+#: What rows are grouped by -> the group of one, "" where it has none.
 GROUPS: dict[str, Callable[[Prediction], str]] = {
+    "task": lambda p: p.task,
     "set": lambda p: p.set,
     "chip": lambda p: p.chip,
     "kind": lambda p: p.kind or "not known",
     "size": size_of,
     "layout": lambda p: p.layout or "not predicted",
     "metric": lambda p: p.metric,
+    "engine": lambda p: p.engine,
+    "mode": lambda p: p.mode,
 }
 
 
@@ -117,7 +120,9 @@ def grouped(predictions: Sequence[Prediction], by: str) -> dict[str, Summary]:
     """The summary of each group, in alphabetical order; sizes from small to large."""
     groups: dict[str, list[Prediction]] = defaultdict(list)
     for one in predictions:
-        groups[GROUPS[by](one)].append(one)
+        name = GROUPS[by](one)
+        if name:
+            groups[name].append(one)
     names = sorted(groups)
     if by == "size":
         order = [name for _, name in SIZES]

@@ -132,5 +132,3 @@ def _bandwidth(case: ServingCase, numbers: Machine) -> float:
 
 def _larger(compute_s: float, memory_s: float) -> tuple[float, str]:
     return (compute_s, "compute") if compute_s >= memory_s else (memory_s, "memory bandwidth")
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.errors import ParityError
-from parity.evaluate.serving import steady_state
 from parity.evaluate.step import Served, served
-from parity.evidence.predict import LOW, HIGH, SAMPLES, around
+from parity.evidence.predict import HIGH, LOW, SAMPLES, around
 from parity.evidence.resolve import Target
 from parity.evidence.schema import Prediction
 from parity.evidence.serving_physics import serving_objection
@@ -101,13 +100,13 @@ def request_of(case: ServingCase) -> Request:
     )
 
 
-def traffic_of(case: ServingCase, replicas: int) -> Traffic:
-    """The load of one of the replicas of a row."""
+def traffic_of(case: ServingCase, replicas: Number) -> Traffic:
+    """The load of one of the replicas of a row; `replicas` by ways to divide one."""
     row = case.row
     arrival = row.arrival or "offline"
-    each = row.concurrency / replicas
-    if arrival == "closed" and each <= 1:
-        arrival, each = "batch", 1.0
+    each = row.concurrency / np.asarray(replicas, dtype=float)
+    if arrival == "closed" and np.all(each <= 1):
+        arrival, each = "batch", np.ones_like(each)
     return Traffic(
         arrival=arrival,
         concurrency=each,
@@ -134,16 +133,12 @@ def ran(case: ServingCase, models: _Models) -> Ran:
     else:
         layout, origin = _searched(case, target), "searched"
     replicas = np.maximum(case.chips // layout.chips, 1)
-    decoding = np.ones(len(layout))
-    rate = np.ones(len(layout))
-    for i in range(len(layout)):
-        one = layout.take(np.array([i]))
-        traffic = traffic_of(case, int(replicas[i]))
-        decoding[i] = _load(case, model, one, request, traffic)
-        if len(layout) > 1:
-            found = _outcome(case, model, one, request, traffic, decoding[i : i + 1])
-            rate[i] = float(found.requests_per_s[0]) * replicas[i]
-    best = int(np.argmax(rate))
+    traffic = traffic_of(case, replicas)
+    decoding = _load(case, model, layout, request, traffic)
+    best = 0
+    if len(layout) > 1:
+        found = _outcome(case, model, layout, request, traffic, decoding)
+        best = int(np.argmax(found.requests_per_s * replicas))
     return Ran(
         case, own, request, layout.take(np.array([best])), int(replicas[best]),
         float(decoding[best]), origin,
@@ -170,9 +165,14 @@ class _Models:
         key = (id(case.arch), case.target, case.precision, plain.name, plain.static_batch)
         if key not in self.made:
             self.made[key] = _served(case, self.machine(case.target), plain, self.draw)
-        return replace(self.made[key], engine=structs.replace(
-            self.made[key].engine, max_sequences=own.max_sequences, token_budget=own.token_budget
-        ))
+        return replace(
+            self.made[key],
+            engine=structs.replace(
+                self.made[key].engine,
+                max_sequences=own.max_sequences,
+                token_budget=own.token_budget,
+            ),
+        )
 
 
 def _served(case: ServingCase, target: Machine, own: Engine, draw: Draw) -> Served:
@@ -206,17 +206,18 @@ def _searched(case: ServingCase, target: Machine) -> Layout:
 
 def _load(
     case: ServingCase, model: Served, layout: Layout, request: Request, traffic: Traffic
-) -> float:
+) -> Number:
+    """Requests of a lane that decode, prompts of a step, or requests of a batch: by column."""
+    ones, budget = np.ones(len(layout)), float(model.engine.token_budget)
     if case.phase == "prefill":
-        if traffic.concurrency:
-            return max(traffic.concurrency / float(layout.dp[0]), 1.0)
-        return max(np.floor(model.engine.token_budget / request.new_tokens), 1.0)
+        if np.any(traffic.concurrency):
+            return np.maximum(traffic.concurrency / layout.dp, ones)
+        return np.maximum(np.floor(budget / request.new_tokens), 1.0) * ones
     if case.phase == "decode":
-        budget = float(model.engine.token_budget)
-        return float(alone_for(model, layout, request, traffic, budget)[0])
+        return alone_for(model, layout, request, traffic, budget)
     if traffic.arrival == "batch":
-        return traffic.concurrency
-    return float(decoding_for(model, layout, request, traffic, model.engine.token_budget)[0])
+        return traffic.concurrency * ones
+    return decoding_for(model, layout, request, traffic, budget)
 
 
 def _outcome(
@@ -296,7 +297,7 @@ def _rest(one: Ran) -> tuple[Engine, Request, Layout, int, float, str]:
 
 def _sampled(one: Ran, models: _Models) -> Outcome:
     model = models.served(one.case, one.engine)
-    traffic = traffic_of(one.case, one.replicas)
+    traffic = traffic_of(one.case, np.array([one.replicas]))
     decoding = np.array([one.decoding])
     return _outcome(one.case, model, one.layout, one.request, traffic, decoding)
 

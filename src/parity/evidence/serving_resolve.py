@@ -193,7 +193,8 @@ def _complete(row: ServingRow, phase: Phase, chips: int) -> None:
         if not there
     ]
     if missing:
-        raise Refusal(f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} not stated")
+        one = len(missing) == 1 and "lengths" not in missing[0]
+        raise Refusal(f"{', '.join(missing)} {'is' if one else 'are'} not stated")
     if known and not row.isl:
         raise Refusal("the mean length of this benchmark's prompts is not known")
     if row.batch_or_concurrency and not row.arrival:

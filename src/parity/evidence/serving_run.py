@@ -6,11 +6,11 @@ beginning and an end that the steady state does not know:
 
     T = n/X + O·a·(ln D + γ - 1)
 
-where they come at once and lengths vary: the last D requests end one after another, and steps of few requests take a.
-Lengths that spread like an exponential leave D·e^(-s/O) of D after s steps, the last after
-O·(ln D + γ), of which O steps are in n/X already. Where all lengths are equal, waves of D end at
-once, and only the last, smaller one is lost. Of n requests that come at once the k-th begins when
-k - D have ended.
+where they come at once and lengths vary: the last D requests end one after another, and steps of
+few requests take a. Lengths that spread like an exponential leave D·e^(-s/O) of D after s steps,
+the last after O·(ln D + γ), of which O steps are in n/X already. Where all lengths are equal, waves
+of D end at once, and only the last, smaller one is lost. Of n requests that come at once the k-th
+begins when k - D have ended.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ ALL_BUT = 0.97
 
 @dataclass(frozen=True)
 class Traffic:
-    """The load of one replica.
+    """The load of one replica, each a number or an array over ways to divide one.
 
     arrival: offline, batch, closed or open. concurrency: requests under way; requests: of the whole
-    run, 0 where it goes on, and as many as take least_s; rate_per_s: requests that arrive. varied: lengths spread around their
-    means. ttft_s, tpot_s: what must be kept, by the 99th percentile.
+    run, 0 where it goes on, and as many as take least_s; rate_per_s: requests that arrive. varied:
+    lengths spread around their means. ttft_s, tpot_s: what must be kept, by the 99th percentile.
     """
 
     arrival: str
-    concurrency: float = 0.0
-    requests: float = 0.0
-    rate_per_s: float = 0.0
+    concurrency: Number = 0.0
+    requests: Number = 0.0
+    rate_per_s: Number = 0.0
     least_s: float = 0.0
     varied: bool = False
     ttft_s: float = np.inf
@@ -114,7 +114,7 @@ def alone_for(
     """Requests of a lane that decode on chips for decoding: as many as there are, else as many as
     keep the time per token, else all that the memory holds. One for each column of `layout`.
     """
-    if traffic.concurrency:
+    if np.any(traffic.concurrency):
         return np.maximum(traffic.concurrency / (layout.pp * layout.dp), 1.0)
     most = most_decoding(model, layout, request, budget)
     tried = np.minimum(DECODING[:, None], most)
@@ -124,9 +124,7 @@ def alone_for(
     return np.where(quick, tried, 1.0).max(axis=0)
 
 
-def batch(
-    model: Served, layout: Layout, request: Request, size: Number, budget: float
-) -> Outcome:
+def batch(model: Served, layout: Layout, request: Request, size: Number, budget: float) -> Outcome:
     """A batch of `size` requests a replica that begins and ends together."""
     lanes = layout.pp * layout.dp
     each = np.maximum(size / lanes, 1.0)
@@ -152,46 +150,72 @@ def outcome(
 ) -> Outcome:  # fmt: skip
     """What `traffic` gives on a replica of which `decoding` requests a lane decode."""
     steady = steady_state(model, layout, decoding, request, budget)
-    lanes = layout.pp * layout.dp
     rate, tpot, ttft = steady.requests_per_s, steady.tpot_s, steady.ttft_s
     answered = np.maximum(request.output_tokens - 1.0, 0.0) * tpot
     if traffic.arrival == "closed":
         queued = traffic.concurrency / rate - answered  # Little: N = X (TTFT + the answer)
         full = steady.concurrency < 0.98 * traffic.concurrency
         ttft = np.where(full, np.maximum(queued, ttft), ttft)
-    n: Number = traffic.requests
-    if traffic.least_s:
-        n = np.maximum(n, traffic.least_s * rate)
-    if traffic.arrival == "offline" and traffic.requests:
-        held = np.minimum(steady.decoding * lanes, n)
-        begun = prompts_alone(model, layout, request, np.ones(len(layout)))[1]
-        late = np.maximum(n - held, 0.0)
-        first = held / begun
-        ttft = (held * first / 2 + late * (first + late / (2 * rate))) / n
-        rate = n / (n / rate + ending(model, layout, request, traffic.varied, n, steady))
-    if traffic.arrival == "open" and traffic.requests:
+    if traffic.arrival == "offline" and np.any(traffic.requests):
+        n = np.maximum(traffic.requests, traffic.least_s * rate)
+        return all_at_once(model, layout, request, traffic, n, steady, budget)
+    if traffic.arrival == "open" and np.any(traffic.requests):
+        n = traffic.requests
         rate = n / (n / traffic.rate_per_s + ttft + answered)
     return Outcome(rate, ttft, tpot, steady.decoding, steady.fits)
 
 
-def ending(
-    model: Served, layout: Layout, request: Request, varied: bool, requests: Number, steady: Steady
+def all_at_once(
+    model: Served,
+    layout: Layout,
+    request: Request,
+    traffic: Traffic,
+    requests: Number,
+    steady: Steady,
+    budget: float,
+) -> Outcome:
+    """A run of `requests` that come at once.
+
+    Those that the engine has room for are prompts first and decode then; while others wait the
+    steady state goes on.
+    """
+    lanes, n = layout.pp * layout.dp, requests
+    held = np.minimum(steady.decoding * lanes, n)
+    together = np.maximum(np.floor(budget / request.new_tokens), 1.0) * np.ones(len(layout))
+    prompt_s = 1.0 / prompts_alone(model, layout, request, together)[1]
+    filled = held * prompt_s
+    late = np.maximum(n - held, 0.0)
+    decode_s = _decode_s(model, layout, request, held)
+    alone = filled + request.decode_steps * decode_s
+    whole = np.where(late > 0, n / steady.requests_per_s, alone)
+    whole = whole + _ending(model, layout, request, traffic.varied, n, held)
+    behind = late / steady.requests_per_s
+    ttft = (held * filled / 2 + late * (filled + behind / 2)) / n
+    # while the rest of their batch are prompts, those that began wait between their tokens
+    between = decode_s + filled / 2 / np.maximum(request.decode_steps, 1.0)
+    tpot = np.where(late > 0, steady.tpot_s, between / request.accepted)
+    return Outcome(n / whole, ttft, tpot, steady.decoding, steady.fits)
+
+
+def _decode_s(model: Served, layout: Layout, request: Request, count: Number) -> Number:
+    """Seconds of a step in which `count` requests of a replica decode and nothing else is done."""
+    each = np.maximum(count / (layout.pp * layout.dp), 1.0)
+    load = Load(each, request.mean_context, queries=request.drafted + 1.0)
+    return step(model, layout, load).total_s
+
+
+def _ending(
+    model: Served, layout: Layout, request: Request, varied: bool, requests: Number, held: Number
 ) -> Number:
-    """Seconds that the end of a run of n requests takes beyond n/X."""
-    lanes = layout.pp * layout.dp
-    held = np.minimum(steady.decoding * lanes, requests)
-    queries = request.drafted + 1.0
-
-    def decode_s(count: Number) -> Number:
-        each = np.maximum(count / lanes, 1.0)
-        return step(model, layout, Load(each, request.mean_context, queries=queries)).total_s
-
+    """Seconds that a run takes after its last request began, beyond what n/X has of it."""
     if varied:
         waits = np.maximum(np.log(np.maximum(held, 1.0)) + np.euler_gamma - 1.0, 0.0)
-        return request.decode_steps * waits * decode_s(np.ones(len(layout)))
+        few = _decode_s(model, layout, request, np.ones(len(layout)))
+        return request.decode_steps * waits * few
     rest = np.mod(requests, held)
-    lost = np.where(rest > 0, decode_s(rest) - rest / held * decode_s(held), 0.0)
-    return request.decode_steps * lost
+    full = _decode_s(model, layout, request, held)
+    last = _decode_s(model, layout, request, rest) - rest / held * full
+    return request.decode_steps * np.where(rest > 0, last, 0.0)
 
 
 def met_by_requests(traffic: Traffic, latency_s: Number) -> Number:
@@ -212,7 +236,8 @@ def decoding_for(
     """Requests of a lane that decode under `traffic`, one for each column of `layout`."""
     most = most_decoding(model, layout, request, budget)
     lanes = layout.pp * layout.dp
-    if traffic.requests:
+    finite = bool(np.any(traffic.requests))
+    if finite:
         most = np.clip(traffic.requests / lanes, 1.0, most)
     limited = np.isfinite(traffic.ttft_s) or np.isfinite(traffic.tpot_s)
     if traffic.arrival == "offline" and not limited:
@@ -231,15 +256,14 @@ def decoding_for(
         return decoding[best, np.arange(len(layout))]
     if traffic.arrival == "closed":
         sought, scale = traffic.concurrency, steady.concurrency.reshape(shape)
-    elif traffic.requests:
+    elif finite:
         latency = steady.ttft_s + (request.output_tokens - 1.0) * steady.tpot_s
         met = met_by_requests(traffic, latency.reshape(shape)) / lanes
         sought, scale = 0.0, decoding - met
     else:
         sought, scale = traffic.rate_per_s, rate
+    sought = np.broadcast_to(sought, len(layout))
+    rising = np.maximum.accumulate(scale, axis=0)
     return np.array(
-        [
-            np.interp(sought, np.maximum.accumulate(scale[:, i]), decoding[:, i])
-            for i in range(len(layout))
-        ]
+        [np.interp(s, rising[:, i], decoding[:, i]) for i, s in enumerate(sought)], dtype=float
     )

@@ -37,41 +37,39 @@ _ROUND = re.compile(r"MLPerf v\d{1,2}\.\d{1,2}")  # of a benchmark, no version o
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,6}){1,3}")
 
 #: A load in words -> what it says; the first that fits. Groups `n`, `m` and `rate` are numbers.
-_LOADS: tuple[tuple[re.Pattern[str], dict[str, object]], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), facts)
-    for pattern, facts in (
-        (r"(?P<n>\d{1,9})", {"arrival": "held", "concurrency": "n"}),
-        (
-            r"(?P<n>\d{1,9}) (?:max concurrency|users?|concurrent(?: requests)?)",
-            {"arrival": "closed", "concurrency": "n"},
-        ),
-        (
-            r"(?P<n>\d{1,9}) per (?:GPU|chip|NPU)",
-            {"arrival": "closed", "concurrency": "n", "each": True},
-        ),
-        (r"max(?: \([^)]{0,80}\))?", {"arrival": "offline"}),
-        (r"up to (?P<m>\d{1,9})", {"arrival": "offline", "max_sequences": "m"}),
-        (r"request rate inf(?: req/s)?", {"arrival": "offline"}),
-        (r"request rate (?P<rate>\d{1,9}(?:\.\d{1,6})?) req/s", {"arrival": "open"}),
-        (r"all requests at once \(peak None\)", {"arrival": "offline"}),
-        (
-            r"all requests at once(?: \(peak (?P<n>\d{1,9})(?:\.0{1,6})?\))?",
-            {"arrival": "offline", "requests": "n"},
-        ),
-        (
-            r"(?P<n>\d{1,9}) prompts, max-num-seqs (?P<m>\d{1,9})",
-            {"arrival": "offline", "requests": "n", "max_sequences": "m"},
-        ),
-        (
-            r"(?P<n>\d{1,9}) [a-z]{0,20} ?requests at (?P<rate>\d{1,9}(?:\.\d{1,6})?) sessions/s",
-            {"arrival": "open", "requests": "n"},
-        ),
-        (r"(?P<n>\d{1,9}) [a-z]{0,20} ?prompts", {"arrival": "offline", "requests": "n"}),
-        (r"MLPerf offline", {"arrival": "offline", "scenario": "offline"}),
-        (r"MLPerf server", {"arrival": "open", "scenario": "server"}),
-        (r"MLPerf interactive", {"arrival": "open", "scenario": "interactive"}),
-    )
+_SPELLED: tuple[tuple[str, dict[str, object]], ...] = (
+    (r"(?P<n>\d{1,9})", {"arrival": "held", "concurrency": "n"}),
+    (
+        r"(?P<n>\d{1,9}) (?:max concurrency|users?|concurrent(?: requests)?)",
+        {"arrival": "closed", "concurrency": "n"},
+    ),
+    (
+        r"(?P<n>\d{1,9}) per (?:GPU|chip|NPU)",
+        {"arrival": "closed", "concurrency": "n", "each": True},
+    ),
+    (r"max(?: \([^)]{0,80}\))?", {"arrival": "offline"}),
+    (r"up to (?P<m>\d{1,9})", {"arrival": "offline", "max_sequences": "m"}),
+    (r"request rate inf(?: req/s)?", {"arrival": "offline"}),
+    (r"request rate (?P<rate>\d{1,9}(?:\.\d{1,6})?) req/s", {"arrival": "open"}),
+    (r"all requests at once \(peak None\)", {"arrival": "offline"}),
+    (
+        r"all requests at once(?: \(peak (?P<n>\d{1,9})(?:\.0{1,6})?\))?",
+        {"arrival": "offline", "requests": "n"},
+    ),
+    (
+        r"(?P<n>\d{1,9}) prompts, max-num-seqs (?P<m>\d{1,9})",
+        {"arrival": "offline", "requests": "n", "max_sequences": "m"},
+    ),
+    (
+        r"(?P<n>\d{1,9}) [a-z]{0,20} ?requests at (?P<rate>\d{1,9}(?:\.\d{1,6})?) sessions/s",
+        {"arrival": "open", "requests": "n"},
+    ),
+    (r"(?P<n>\d{1,9}) [a-z]{0,20} ?prompts", {"arrival": "offline", "requests": "n"}),
+    (r"MLPerf offline", {"arrival": "offline", "scenario": "offline"}),
+    (r"MLPerf server", {"arrival": "open", "scenario": "server"}),
+    (r"MLPerf interactive", {"arrival": "open", "scenario": "interactive"}),
 )
+_LOADS = tuple((re.compile(spelled, re.IGNORECASE), facts) for spelled, facts in _SPELLED)
 
 _N = r"[ =](\d{1,9})"
 #: Column -> where notes state it: flags of engines, and words.
@@ -174,11 +172,9 @@ def _engine(row: ServingRow, about: ServingSet) -> dict[str, Any]:
 
 def _load(row: ServingRow, about: ServingSet) -> dict[str, Any]:
     text = " ".join(row.batch_or_concurrency.split())
-    for pattern, facts in _LOADS:
-        found = pattern.fullmatch(text)
-        if found:
-            break
-    else:
+    matches = ((pattern.fullmatch(text), facts) for pattern, facts in _LOADS)
+    found, facts = next((pair for pair in matches if pair[0]), (None, {}))
+    if found is None:
         return _unsaid(row)
     groups = {k: v for k, v in found.groupdict().items() if v}
     out: dict[str, Any] = {

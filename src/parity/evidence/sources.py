@@ -176,11 +176,15 @@ def _by_text(row: Row, table: dict[str, str], default: str) -> str:
     """The entry of the first text that a row's place, notes, chip and sharding contain; `*` the
     rest.
     """
-    return by_text(f"{row.where} {row.notes} {row.model} {row.chip} {row.zero_or_fsdp}", table, default)
+    return by_text(
+        f"{row.where} {row.notes} {row.model} {row.chip} {row.zero_or_fsdp}", table, default
+    )
 
 
 def by_text(words: str, table: Mapping[str, T], default: T) -> T:
-    """The entry of the first text of `table` that `words` contain, in small letters; `*` the rest."""
+    """The entry of the first text of `table` that `words` contain, in small letters; `*` for the
+    rest.
+    """
     low = words.lower()
     found = (entry for text, entry in table.items() if text.lower() in low)
     return next(found, table.get("*", default))

@@ -9,12 +9,17 @@ from parity.errors import UnknownName
 from parity.evidence import read
 from parity.evidence.fit import fit
 from parity.evidence.predict import predict
+from parity.evidence.read import AnyRow
 from parity.evidence.schema import Prediction, Row
 from parity.evidence.score import GROUPS, Summary, grouped, summary
+from parity.evidence.serving_predict import predict_serving
+from parity.evidence.serving_schema import ServingRow
 from parity.record import Record
 
 #: What `--leave-out` may name.
 LEAVE_OUT = ("source",)
+#: What `--kind` may name.
+KINDS = ("training", "serving")
 
 
 class Validation(Record, frozen=True, kw_only=True):
@@ -27,25 +32,45 @@ class Validation(Record, frozen=True, kw_only=True):
 
 
 def validate(
-    rows: Sequence[Row] | None = None, *, sets: Sequence[str] = (), leave_out: str = ""
+    rows: Sequence[AnyRow] | None = None,
+    *,
+    sets: Sequence[str] = (),
+    kind: str = "",
+    leave_out: str = "",
 ) -> Validation:
     """Predict `rows` (the bundled ones when None), all or those of some sets, and score them.
 
-    leave_out: `source` refits the efficiency figures without each row's own set before it is
-    predicted. Raises `UnknownName` for a set that no row has.
+    kind: `training` or `serving` alone. leave_out: `source` refits the figures that training steps
+    are fitted to without each row's own set before it is predicted; nothing is fitted to serving.
+    Raises `UnknownName` for a set that no row has.
     """
-    if leave_out and leave_out not in LEAVE_OUT:
-        raise UnknownName("thing to leave out", leave_out, LEAVE_OUT)
-    everything = tuple(read.bundled() if rows is None else rows)
-    chosen = _chosen(everything, sets)
-    if not leave_out:
-        return scored(predict(chosen, central))
+    for name, given, known in (
+        ("thing to leave out", leave_out, LEAVE_OUT),
+        ("kind of measurement", kind, KINDS),
+    ):
+        if given and given not in known:
+            raise UnknownName(name, given, known)
+    everything = _bundled(kind) if rows is None else tuple(rows)
+    chosen = tuple(row for row in _chosen(everything, sets) if not kind or _kind(row) == kind)
+    training = [(i, row) for i, row in enumerate(chosen) if isinstance(row, Row)]
+    serving = [(i, row) for i, row in enumerate(chosen) if isinstance(row, ServingRow)]
     done: dict[int, Prediction] = {}
-    for name in dict.fromkeys(row.set for row in chosen):
-        which = [i for i, row in enumerate(chosen) if row.set == name]
-        draw = fit(read.bundled(), leave_out=name)
-        done.update(zip(which, predict([chosen[i] for i in which], draw), strict=True))
+    for name in dict.fromkeys(row.set for _, row in training) if leave_out else ("",):
+        own = [(i, row) for i, row in training if not name or row.set == name]
+        draw = fit(read.bundled(), leave_out=name) if name else central
+        done.update(zip([i for i, _ in own], predict([r for _, r in own], draw), strict=True))
+    predictions = predict_serving([row for _, row in serving])
+    done.update(zip([i for i, _ in serving], predictions, strict=True))
     return scored(tuple(done[i] for i in range(len(chosen))), leave_out)
+
+
+def _bundled(kind: str) -> tuple[AnyRow, ...]:
+    training = read.bundled() if kind != "serving" else ()
+    return (*training, *(read.bundled_serving() if kind != "training" else ()))
+
+
+def _kind(row: AnyRow) -> str:
+    return "training" if isinstance(row, Row) else "serving"
 
 
 def scored(predictions: Sequence[Prediction], left_out: str = "") -> Validation:
@@ -58,7 +83,7 @@ def scored(predictions: Sequence[Prediction], left_out: str = "") -> Validation:
     )
 
 
-def _chosen(rows: Sequence[Row], sets: Sequence[str]) -> tuple[Row, ...]:
+def _chosen(rows: Sequence[AnyRow], sets: Sequence[str]) -> tuple[AnyRow, ...]:
     known = list(dict.fromkeys(row.set for row in rows))
     for name in sets:
         if name not in known:

@@ -24,8 +24,11 @@ WORST = 10
 
 #: How each grouping is called in a title, in the order in which they are shown.
 TITLES = {
-    "set": "by source", "chip": "by chip", "kind": "by kind of model", "size": "by model size",
+    "task": "by what was run",
+    "set": "by source", "chip": "by chip", "kind": "by kind of model",
+    "size": "by model size",
     "layout": "by where the layout comes from", "metric": "by what was measured",
+    "engine": "by engine", "mode": "by how requests came",
 }  # fmt: skip
 ERROR_COLUMNS = ("rows", "predicted", "median", "mean", "P90", "bias", "in range")
 
@@ -34,12 +37,14 @@ def validate(
     evidence: str | Path | None = None,
     *,
     sets: Sequence[str] = (),
+    kind: str = "",
     leave_out: str = "",
     tolerance: str | float | None = None,
 ) -> Answer:
     """Predict the bundled measurements, or those of the CSV file `evidence`, and score them.
 
-    sets: ids of the sources to keep to, all where none is named. leave_out: `source` refits the
+    sets: ids of the sources to keep to, all where none is named. kind: `training` or `serving`
+    alone. leave_out: `source` refits the
     efficiency figures without each row's own source first. tolerance: as `10%`; exit code 6 where
     the median error is above.
 
@@ -47,13 +52,14 @@ def validate(
     """
     limit = None if tolerance is None else _tolerance(tolerance)
     rows = None if evidence is None else read_file(Path(evidence))
-    return accuracy_answer(validation.validate(rows, sets=sets, leave_out=leave_out), limit)
+    found = validation.validate(rows, sets=sets, kind=kind, leave_out=leave_out)
+    return accuracy_answer(found, limit)
 
 
 def accuracy_answer(found: Validation, tolerance: float | None = None) -> Answer:
     """The errors as an answer; exit 6 where the median error is above `tolerance`."""
     overall = found.summary
-    parts: list[Part] = [group_table(found, by) for by in TITLES]
+    parts: list[Part] = [group_table(found, by) for by in TITLES if telling(found, by)]
     parts += [memory_table(found.rows), worst_table(found.rows, WORST), reason_table(found.rows)]
     over = (
         tolerance is not None
@@ -129,11 +135,16 @@ def error_cells(one: Summary) -> tuple[str, ...]:
     )
 
 
+def telling(found: Validation, by: str) -> bool:
+    """Whether a grouping says more than the whole does."""
+    return by != "task" or len(found.groups[by]) > 1
+
+
 def group_table(found: Validation, by: str) -> Table:
     """The errors of each group."""
     groups = found.groups[by]
     return Table(
-        title=f"Error of the step time, {TITLES[by]}",
+        title=f"Error of time, {TITLES[by]}",
         columns=(by, *ERROR_COLUMNS),
         rows=tuple((name, *error_cells(one)) for name, one in groups.items()),
         align="l" + "r" * len(ERROR_COLUMNS),

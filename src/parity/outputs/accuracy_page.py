@@ -5,6 +5,7 @@ from __future__ import annotations
 from parity.catalogue import load
 from parity.evidence import read
 from parity.evidence.physics import kernel_objection
+from parity.evidence.serving_sources import serving_set
 from parity.evidence.sources import by_id
 from parity.evidence.validate import Validation
 from parity.outputs.accuracy import (
@@ -13,6 +14,7 @@ from parity.outputs.accuracy import (
     memory_table,
     reason_table,
     sentence,
+    telling,
     worst_table,
 )
 from parity.outputs.document import Table
@@ -32,19 +34,35 @@ _HEAD = """\
 
 <!-- Written by `python tools/accuracy.py`. Change the code, not this page. -->
 
-Parity predicts every published training measurement it knows of, with the layout the source states,
-and this page prints the error. `parity validate` repeats it on your machine in a few seconds;
-`parity validate --evidence FILE.csv` does the same for your own measurements, in the same columns.
+Parity predicts every published measurement of training and of serving that it knows of, with the
+layout the source states, and this page prints the error. `parity validate` repeats it on your
+machine in a few seconds; `parity validate --evidence FILE.csv` does the same for your own
+measurements, in the same columns.
 
 The error is of time: predicted over measured, less one. Below zero Parity is too fast. Throughput
-and utilisation are turned into the step time they mean first. *Median*, *mean* and *P90* are of the
+and utilisation are turned into the time they mean first. *Median*, *mean* and *P90* are of the
 error's size, *bias* is the mean with its sign, *in range* is the share of measurements between the
 low and the high that Parity printed (P10 to P90 over the ranges of all figures).
 """
 
 
-def page(validation: Validation, left_out: Validation | None = None) -> str:
-    """The page. left_out: the same, each source predicted by a fit without it, if there is one."""
+_SERVING = """\
+# Accuracy of serving
+
+Rates are predicted at the load that the source states: as many requests as memory and scheduler
+hold where all come at once, so many at a time, at a rate, or as many as keep MLPerf's latencies.
+Engines are those of the version that ran. No figure is fitted to a row of these. Rows without a
+layout are served with the one that serves most, and counted apart as *searched*.
+"""
+
+
+def page(
+    validation: Validation, served: Validation | None = None, left_out: Validation | None = None
+) -> str:
+    """The page: training, then serving.
+
+    left_out: training, each source predicted by a fit without it, if there is one.
+    """
     parts = [_HEAD, sentence(validation) + "\n"]
     if left_out is not None:
         parts += ["## With each source left out\n", sentence(left_out) + "\n"]
@@ -56,8 +74,7 @@ def page(validation: Validation, left_out: Validation | None = None) -> str:
         "taken, *searched* where no layout is given. Rows are predicted with the software "
         "generation of their date.\n",
     ]
-    for by in TITLES:
-        parts += [f"## {TITLES[by].capitalize()}\n", _markdown(_titled(validation, by))]
+    parts += _groups(validation)
     parts += [
         f"## The {WORST} furthest off\n",
         _markdown(worst_table(validation.rows, WORST)),
@@ -70,7 +87,22 @@ def page(validation: Validation, left_out: Validation | None = None) -> str:
         "## Kernels\n",
         _kernels(),
     ]
+    if served is not None:
+        parts += [_SERVING, sentence(served) + "\n", *_groups(served, "Serving ")]
+        parts += [f"## The {WORST} furthest off in serving\n"]
+        parts += [_markdown(worst_table(served.rows, WORST)), "## Serving not predicted\n"]
+        parts += [_markdown(reason_table(served.rows))]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _groups(validation: Validation, what: str = "") -> list[str]:
+    parts = []
+    for by in TITLES:
+        table = _titled(validation, by)
+        if table.rows and telling(validation, by):
+            title = f"{what}{TITLES[by]}"
+            parts += [f"## {title[:1].upper()}{title[1:]}\n", _markdown(table)]
+    return parts
 
 
 def plot(validation: Validation) -> Scatter:
@@ -99,8 +131,14 @@ def _titled(validation: Validation, by: str) -> Table:
     table = group_table(validation, by)
     if by != "set":
         return table
-    rows = tuple((*row, by_id(row[0]).title) for row in table.rows)
+    rows = tuple((*row, _source(row[0])) for row in table.rows)
     return Table(columns=(*table.columns, "source"), rows=rows, align=table.align + "l")
+
+
+def _source(name: str) -> str:
+    """What a set is called."""
+    known = by_id(name)
+    return serving_set(name).title if known.title == name else known.title
 
 
 def _markdown(table: Table) -> str:

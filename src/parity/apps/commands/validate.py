@@ -26,6 +26,10 @@ def validate(
     evidence: Annotated[
         Path | None, Parameter(group=EVIDENCE, help="A CSV of measurements in the same columns.")
     ] = None,
+    kind: Annotated[
+        str,
+        Parameter(group=EVIDENCE, help="`training` or `serving` alone.", show_default=False),
+    ] = "",
     leave_out: Annotated[
         str,
         Parameter(
@@ -42,4 +46,6 @@ def validate(
     from parity.outputs import accuracy
 
     sets = tuple(name.strip() for name in set_names.split(",") if name.strip())
-    return accuracy.validate(evidence, sets=sets, leave_out=leave_out, tolerance=tolerance)
+    return accuracy.validate(
+        evidence, sets=sets, kind=kind, leave_out=leave_out, tolerance=tolerance
+    )
