@@ -70,7 +70,6 @@ def workspace_per_chip(model: Served, layout: Layout, token_budget: Number) -> N
 
 def room_for_cache(model: Served, layout: Layout, token_budget: Number) -> Number:
     """Bytes of a chip that remain for the cache; below zero where the model does not fit. [byte]"""
-    usable = model.machine.memory_bytes * model.engine.memory_share
-    return (
-        usable - weights_per_chip(model, layout) - workspace_per_chip(model, layout, token_budget)
-    )
+    usable = model.machine.driver_bytes * model.engine.memory_share
+    taken = weights_per_chip(model, layout) + workspace_per_chip(model, layout, token_budget)
+    return (usable - taken) * model.engine.cache_share

@@ -39,6 +39,7 @@ class Engine(Record, frozen=True):
     mixed: bool  # prompts and decoding requests share a step
     chunked: bool  # prompts are cut to the token budget
     memory_share: float  # of the chip's memory that the engine may take
+    cache_share: float  # of what is free then, that the cache is given
     workspace_bytes: float  # per chip: graphs, communication buffers, fragmentation
     max_sequences: int  # that a scheduler holds, by default
     token_budget: int  # tokens of a step, by default
