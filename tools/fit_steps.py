@@ -36,10 +36,10 @@ def main() -> None:
 def move(*, write: bool) -> float:
     """One fit, printed; the largest relative move of a figure."""
     from parity.evidence import read
-    from parity.evidence.fit import fitted, steps_of
+    from parity.evidence.fit import steps_of, training_fit
 
-    steps = steps_of(tuple(read.bundled()))
-    found = fitted(steps).figures
+    steps = steps_of(read.bundled())
+    found = training_fit(read.bundled()).figures
     stated = dict(zip(steps.keys, steps.stated.tolist(), strict=True))
     for key, value in found.items():
         print(f"{key:40s} {stated[key]:10.3g} -> {value:10.3g}")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from parity.evidence import read
-from parity.evidence.fit import GROUPS, HELD_OUT, STATED, Steps, fit, fitted, steps_of
+from parity.evidence.fit import GROUPS, HELD_OUT, STATED, fit, steps_of, training_fit
+from parity.evidence.fitting import Steps, fitted
 
 KEYS = ("hopper.sustained.16", "volta.sustained.16")
 VALUES = np.array([0.75, 0.75])
@@ -13,6 +14,7 @@ VALUES = np.array([0.75, 0.75])
 def made(truth: float, rows: int, source: str = "made") -> Steps:
     """Steps on Hopper whose whole time is compute, measured at `truth` instead of 0.75."""
     return Steps(
+        groups=GROUPS,
         keys=KEYS,
         stated=VALUES,
         source=np.array([source] * rows),
@@ -23,6 +25,7 @@ def made(truth: float, rows: int, source: str = "made") -> Steps:
 
 def joined(*parts: Steps) -> Steps:
     return Steps(
+        groups=GROUPS,
         keys=KEYS,
         stated=VALUES,
         source=np.concatenate([p.source for p in parts]),
@@ -32,12 +35,12 @@ def joined(*parts: Steps) -> Steps:
 
 
 def hopper(steps: Steps, leave_out: str = "") -> float:
-    return fitted(steps, leave_out).figures["hopper.sustained.16"]
+    return fitted(steps, (*HELD_OUT, leave_out)).figures["hopper.sustained.16"]
 
 
 @pytest.fixture(scope="module")
 def bundled() -> Steps:
-    return steps_of(tuple(read.bundled()))
+    return steps_of(read.bundled())
 
 
 def test_many_rows_find_the_number_that_made_them() -> None:
@@ -76,7 +79,7 @@ def test_the_reference_generation_is_not_fitted(bundled: Steps) -> None:
 
 def test_figures_of_single_chips_and_of_kernels_are_not_touched(bundled: Steps) -> None:
     draw = fit(read.bundled())
-    found = fitted(bundled)
+    found = training_fit(read.bundled())
     assert draw("hopper.sustained.16", 0.7, 0.5, 1.0) == found.figures["hopper.sustained.16"]
     assert draw("hopper.gemm.bf16", 0.8, 0.7, 0.9) == 0.8
     assert draw("h20-96.sustained.16", 0.82, 0.5, 1.0) == 0.82
@@ -86,7 +89,7 @@ def test_figures_of_single_chips_and_of_kernels_are_not_touched(bundled: Steps) 
 
 def test_the_files_hold_what_the_fit_finds(bundled: Steps) -> None:
     """Within what a linear model is good for: `python tools/fit_steps.py --write`."""
-    found = fitted(bundled).figures
+    found = training_fit(read.bundled()).figures
     assert len(found) <= len(bundled.miss) / 20
     stated = dict(zip(bundled.keys, bundled.stated, strict=True))
     assert {k: v for k, v in found.items() if stated[k] != pytest.approx(v, rel=0.03)} == {}

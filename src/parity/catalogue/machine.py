@@ -25,9 +25,9 @@ Reader: TypeAlias = Callable[[str, Fact | None, str], Number]
 UNKNOWN_LINK = (0.65, 0.8, 0.9)
 #: Memory is made in powers of two: the "80 GB" of a data sheet is 80 · 2^30 bytes.
 BINARY_GIGABYTE = 2**30 / 1e9
-#: What a driver shows of them. PyTorch reports 79.1 GiB on "80 GB" of H100 and A100, 139.8 on "141",
-#: 178.4 on "180", 31.7 on "32", 192.0 on MI300X's "192"; GDDR6 gives a sixteenth to error correction
-#: (44.5 GiB on the "48 GB" of L40S, 22.0 on A10's "24").
+#: What a driver shows of them. PyTorch reports 79.1 GiB on the "80 GB" of H100 and A100, 139.8 on
+#: "141", 178.4 on "180", 31.7 on "32", 192.0 on the "192" of MI300X; GDDR6 gives a sixteenth to
+#: error correction (44.5 GiB on the "48 GB" of L40S, 22.0 on the "24" of A10).
 DRIVER_SHARE, DRIVER_SHARE_GDDR6 = 0.99, 0.99 * 15 / 16
 #: The outermost level of a network reaches any number of chips.
 UNBOUNDED = 10**9

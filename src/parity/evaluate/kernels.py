@@ -70,16 +70,14 @@ def rates(
     kernel_share = software.kernel_share if software else 1.0
     flash = flash_share(machine, software.flash, draw) if software else 1.0
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
-    eff = efficiency(machine, dtype, draw)
+    eff = efficiency(machine, dtype, draw, weights)
     attention = efficiency(machine, half, draw)
     narrow = DTYPE_BYTES[dtype] < ACTIVATION_BYTES
     if software and narrow:
         flash = flash * software.narrow_attention
     wide_peak = kernel_share * machine.peak_flop_per_s[half]
     held = flash * wide_peak * attention.attention_sustained
-    peak = kernel_share * machine.peak_flop_per_s[dtype]
-    if weights:
-        peak = peak * eff.widened
+    peak = kernel_share * machine.peak_flop_per_s[dtype] * eff.widened
     wide = software is not None and software.wide_weight_gradients and narrow
     return Rates(
         dtype=dtype,

@@ -78,6 +78,8 @@ def served(
         by_dtype[kind] = replace(
             held,
             cast=own.casts,
+            gemm_bytes_per_s=held.gemm_bytes_per_s * own.bandwidth_share,
+            cache_bytes_per_s=held.cache_bytes_per_s * own.bandwidth_share,
             launch_s=held.launch_s * own.launch_share,
             gemm_launch_s=held.gemm_launch_s * own.launch_share,
             cache_launch_s=held.cache_launch_s * own.launch_share,

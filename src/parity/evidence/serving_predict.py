@@ -119,7 +119,7 @@ def traffic_of(case: ServingCase, replicas: Number) -> Traffic:
     )
 
 
-def ran(case: ServingCase, models: _Models) -> Ran:
+def ran(case: ServingCase, models: Models) -> Ran:
     """A case with its layout, its own or the one that serves most, and its load.
 
     Raises `ParityError` where no layout can be.
@@ -146,12 +146,17 @@ def ran(case: ServingCase, models: _Models) -> Ran:
 
 
 @dataclass
-class _Models:
+class Models:
     """Served models under one draw, each made once."""
 
     draw: Draw
     machines: dict[Target, Machine]
     made: dict[object, Served]
+
+    @classmethod
+    def under(cls, draw: Draw) -> Models:
+        """None made yet."""
+        return cls(draw, {}, {})
 
     def machine(self, target: Target) -> Machine:
         """The numbers of a target."""
@@ -265,8 +270,8 @@ def metric_of(one: Ran, found: Outcome) -> Number:
 
 def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[Prediction, ...]:
     """A prediction, or the reason why there is none, for each row, in their order."""
-    plain = _Models(central, {}, {})
-    drawn = _Models(around(draw, Sampler(SAMPLES)), {}, {})
+    plain = Models.under(central)
+    drawn = Models.under(around(draw, Sampler(SAMPLES)))
     known: dict[object, Ran] = {}
     outcomes: dict[object, Outcome] = {}
     done = []
@@ -283,7 +288,7 @@ def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[P
             key = _key(case)
             if key not in known:
                 known[key] = ran(case, plain)
-                outcomes[key] = _sampled(known[key], drawn)
+                outcomes[key] = sampled(known[key], drawn)
             run = Ran(case, *_rest(known[key]))
             done.append(_prediction(run, outcomes[key]))
         except ParityError as error:
@@ -295,7 +300,8 @@ def _rest(one: Ran) -> tuple[Engine, Request, Layout, int, float, str]:
     return one.engine, one.request, one.layout, one.replicas, one.decoding, one.origin
 
 
-def _sampled(one: Ran, models: _Models) -> Outcome:
+def sampled(one: Ran, models: Models) -> Outcome:
+    """What comes of a case under the figures of `models`."""
     model = models.served(one.case, one.engine)
     traffic = traffic_of(one.case, np.array([one.replicas]))
     decoding = np.array([one.decoding])

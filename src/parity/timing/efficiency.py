@@ -52,7 +52,7 @@ class Curves(Record, frozen=True):
     attention_shape: AttentionShape | None = None
     attention_sustained: Coefficient | None = None
     scan: Coefficient | None = None
-    widened: Coefficient | None = None
+    widened: ByKey = msgspec.field(default_factory=dict)  # by what weights are stored in
     flash: ByKey = msgspec.field(default_factory=dict)  # by FlashAttention version
     memory: Coefficient | None = None
     launch_s: Coefficient | None = None
@@ -120,12 +120,15 @@ def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def width(dtype: str) -> str:
-    """Bits of an operand of `dtype` ("bf16", "mxfp8"), as curves are keyed; at most 16."""
-    return str(min(16, int("".join(filter(str.isdigit, dtype)))))
+    """Bits of an operand of `dtype` ("bf16", "int4-g128"), as curves are keyed; at most 16."""
+    return str(min(16, int("".join(filter(str.isdigit, dtype.split("-")[0])))))
 
 
-def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency:
-    """Achieved shares of `machine` at `dtype`: its own, else its family's, else the prior."""
+def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str = "") -> Efficiency:
+    """Achieved shares of `machine` at `dtype`: its own, else its family's, else the prior.
+
+    stored: the dtype of weights, where it is another.
+    """
     data = book()
     chip, family = machine.chip.id, machine.chip.family
     own = data.chips.get(chip, Curves())
@@ -136,7 +139,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         (family, data.prior),
     ]
 
-    def pick(name: str) -> tuple[str, Any]:
+    def pick(name: str, by: str = dtype) -> tuple[str, Any]:
         """The owner of a figure with its key, and the figure."""
         for owner, curves in steps:
             found = getattr(curves, name)
@@ -144,13 +147,13 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
                 if found is not None:
                     return f"{owner}.{name}", found
                 continue
-            for key in (dtype, width(dtype)):
+            for key in (by, width(by)):
                 if key in found:
                     return f"{owner}.{name}.{key}", found[key]
         raise AssertionError(f"the prior lacks {name}")
 
-    def number(name: str) -> Number:
-        key, c = pick(name)
+    def number(name: str, by: str = dtype) -> Number:
+        key, c = pick(name, by)
         return draw(key, c.value, c.low, c.high)
 
     key, gemm = pick("gemm")
@@ -170,7 +173,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central) -> Efficiency
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         attention_sustained=number("attention_sustained"),
         scan=number("scan"),
-        widened=number("widened"),
+        widened=number("widened", stored) if stored else 1.0,
         memory=number("memory"),
         launch_s=number("launch_s"),
         basis=f"{key.split('.gemm')[0]} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",

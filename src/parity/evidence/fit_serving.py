@@ -1,0 +1,82 @@
+"""Fits what an engine costs besides its kernels to published serving measurements.
+
+What is fitted: the figures of each generation in `GROUPS`. Kernels measured alone, links and what
+training steps show of the chips stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from parity.catalogue.machine import Draw, central
+from parity.errors import ParityError
+from parity.evidence.fitting import Array, Fitted, Group, Steps, fitted, linear
+from parity.evidence.serving_physics import serving_objection
+from parity.evidence.serving_predict import Models, Ran, metric_of, ran, sampled
+from parity.evidence.serving_resolve import ServingCase, resolve_serving
+from parity.evidence.serving_schema import ServingRow
+
+GROUPS = (
+    Group(".kernel_share", 0.90, 0.08, 0.12, 1.3),
+    Group(".bandwidth_share", 0.95, 0.08, 0.15, 1.15),
+    Group(".launch_share", 0.6, 0.30, 0.40, 3.0),
+    Group(".routed", 1.2, 0.20, 0.30, 4.0),
+    # Engines of 2024 spent 5 to 40 ms of host time on a step, those of 2025 1 to 5 [vLLM blog,
+    # v0.6.0 performance update; vLLM V1, 2025-01].
+    Group(".step_s", 2.5e-3, 0.60, 0.80, 60e-3),
+    Group(".sequence_s", 12e-6, 0.50, 0.60, 400e-6),
+)
+#: Not fitted: what the others are measured against.
+STATED: tuple[str, ...] = ()
+
+
+def fit_engines(rows: Sequence[ServingRow], leave_out: str = "") -> Draw:
+    """A draw that gives each fitted figure its value without the source `leave_out`."""
+    return serving_fit(rows, leave_out).draw(lambda _: False)
+
+
+def serving_fit(rows: Sequence[ServingRow], leave_out: str = "") -> Fitted:
+    """Every figure that serving is fitted to, without the source `leave_out`."""
+    return fitted(runs_of(tuple(rows)), (leave_out,))
+
+
+@lru_cache(maxsize=2)
+def runs_of(rows: tuple[ServingRow, ...]) -> Steps:
+    """Every predicted row with its slopes at the stated figures."""
+    cases = list(_ran(rows))
+    return linear(
+        lambda draw: _times(cases, draw),
+        np.array([one.case.row.value for one in cases]),
+        [one.case.row.set for one in cases],
+        GROUPS,
+    )
+
+
+def _ran(rows: Sequence[ServingRow]) -> Iterator[Ran]:
+    """Rows that can be predicted, each with layout and load as they are at the stated figures."""
+    plain = Models.under(central)
+    for row in rows:
+        case = resolve_serving(row)
+        try:
+            if isinstance(case, ServingCase) and not serving_objection(
+                case, plain.machine(case.target)
+            ):
+                yield ran(case, plain)
+        except ParityError:
+            continue
+
+
+def _times(cases: Sequence[Ran], draw: Draw) -> Array:
+    """The time that each row measures: its own figure, or for a rate as much as makes the ratio
+    of predicted to measured that of times. Shape (cases,), or (samples, cases).
+    """
+    models = Models.under(draw)
+    columns = []
+    for one in cases:
+        found = np.asarray(metric_of(one, sampled(one, models)), dtype=float)
+        value = np.broadcast_to(found, (*found.shape[:-1], 1))[..., 0] if found.ndim else found
+        columns.append(value if one.case.measure.time else one.case.row.value**2 / value)
+    return np.moveaxis(np.array(np.broadcast_arrays(*columns)), 0, -1)
