@@ -94,9 +94,8 @@ def steady_state(
     lanes = layout.pp * layout.dp
     rate = lanes * decoding / (steps * mean_s)
     begun = rate / lanes * ttft  # requests of a lane whose prompt is not done
-    context = request.input_tokens + (
-        request.output_tokens if model.engine.reserves_output else request.output_tokens / 2
-    )
+    reserves = model.engine.reserves_output
+    context = request.reserved_context if reserves else request.mean_context
     kept = (decoding + np.minimum(begun, 1.0)) * layout.pp
     cache = cache_per_request(model, layout, context) * kept
     free = room_for_cache(model, layout, budget)

@@ -28,7 +28,9 @@ from parity.evidence.serving_run import (
     tokens_alone,
 )
 from parity.evidence.serving_schema import ServingRow
-from parity.evidence.serving_sources import generation_of
+from parity.evidence.serving_sources import generation_of, limit_of, serving_set
+from parity.evidence.serving_words import words_of
+from parity.evidence.sources import by_text
 from parity.layout.layout import Layout, columns
 from parity.layout.serving import describe_replica
 from parity.search.replica import divisions
@@ -42,6 +44,8 @@ Array = NDArray[np.float64]
 
 #: What schedulers hold where a benchmark lets their limits be chosen.
 _MOST_SEQUENCES = 8192
+#: Variance of answers whose mean alone is stated, over its square: that of an exponential.
+EXPONENTIAL = 1.0
 #: Seconds that an offline run of MLPerf lasts at least, with the slack that LoadGen adds to it.
 _OFFLINE_S = 660.0
 
@@ -70,12 +74,15 @@ class Ran:
 def engine_of(case: ServingCase, target: Machine) -> Engine:
     """The generation of the engine that ran a row, with the limits it was told."""
     row = case.row
-    name = generation_of(row.family, row.version)
+    told_by_set = by_text(words_of(row), serving_set(row.set).generation, "")
+    name = told_by_set or generation_of(row.family, row.version)
     own = engine(name) if name else usual_engine(target.chip)
-    tuned = _MOST_SEQUENCES if row.scenario else own.max_sequences
+    memory = float(np.mean(target.memory_bytes)) / 1e9
+    usual = limit_of(row.family, row.version, target.chip.id, memory) or own
+    tuned = _MOST_SEQUENCES if row.scenario else usual.max_sequences
     told = {
         "max_sequences": row.max_sequences or tuned,
-        "token_budget": row.token_budget or own.token_budget,
+        "token_budget": row.token_budget or usual.token_budget,
     }
     return structs.replace(own, **told)
 
@@ -84,19 +91,22 @@ def request_of(case: ServingCase) -> Request:
     """The mean request of a row; where decoding alone is measured, one whose prompt is cached."""
     row = case.row
     accepted = row.accepted or accepted_tokens(case.arch.name, row.drafted)[0]
+    spread = EXPONENTIAL if row.lengths == "mean" else 0.0
     if case.phase == "decode":
         answer = row.osl if row.isl and row.osl else 2.0
         prompt = row.isl if row.isl and row.osl else max((row.context or row.isl) - 1.0, 1.0)
         return Request(
             input_tokens=prompt, output_tokens=answer, cached_tokens=prompt,
-            drafted=row.drafted, accepted=accepted,
+            drafted=row.drafted, accepted=accepted, spread=spread,
         )  # fmt: skip
+    beams = max(row.beams, 1)  # each is a request that computes its part of the prompt
     return Request(
         input_tokens=row.isl,
         output_tokens=max(row.osl, 1.0),
-        cached_tokens=row.isl * row.cached_share,
+        cached_tokens=row.isl * max(row.cached_share, 1.0 - 1.0 / beams),
         drafted=row.drafted,
         accepted=accepted,
+        spread=spread,
     )
 
 
@@ -265,7 +275,7 @@ def metric_of(one: Ran, found: Outcome) -> Number:
         tokens["output"] = max(request.output_tokens - 1.0, 1.0)
     tokens["total"] = tokens["output"] + tokens["input"]
     rate = found.requests_per_s * one.replicas * tokens[measure.counts]
-    return rate / case.units
+    return rate / max(row.beams, 1) / case.units
 
 
 def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[Prediction, ...]:
@@ -314,8 +324,8 @@ def _key(case: ServingCase) -> object:
     return (
         id(case.arch), case.target, case.chips, case.precision, case.phase, case.degrees,
         row.family, row.version, row.max_sequences, row.token_budget, row.isl, row.osl,
-        row.context, row.cached_share, row.drafted, row.accepted, row.arrival, row.concurrency,
-        row.requests, row.rate_per_s, row.lengths, row.ttft_limit_ms, row.tpot_limit_ms,
+        row.context, row.cached_share, row.beams, row.drafted, row.accepted, row.arrival,
+        row.concurrency, row.requests, row.rate_per_s, row.lengths, row.ttft_limit_ms, row.tpot_limit_ms,
     )  # fmt: skip
 
 

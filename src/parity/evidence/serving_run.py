@@ -77,8 +77,8 @@ def most_decoding(model: Served, layout: Layout, request: Request, budget: float
     one, it ran all the same: all memory but a little is taken then.
     """
     engine = model.engine
-    answer = request.output_tokens * (1.0 if engine.reserves_output else 0.5)
-    each = cache_per_request(model, layout, request.input_tokens + answer) * layout.pp
+    context = request.reserved_context if engine.reserves_output else request.mean_context
+    each = cache_per_request(model, layout, context) * layout.pp
     free = room_for_cache(model, layout, budget)
     whole = model.machine.memory_bytes * BINARY * ALL_BUT - weights_per_chip(model, layout)
     room = np.where(free < each, whole, free) / np.maximum(each, 1.0)
@@ -236,7 +236,7 @@ def decoding_for(
     """Requests of a lane that decode under `traffic`, one for each column of `layout`."""
     most = most_decoding(model, layout, request, budget)
     lanes = layout.pp * layout.dp
-    finite = bool(np.any(traffic.requests))
+    finite = bool(np.any(traffic.requests)) and not traffic.least_s
     if finite:
         most = np.clip(traffic.requests / lanes, 1.0, most)
     limited = np.isfinite(traffic.ttft_s) or np.isfinite(traffic.tpot_s)

@@ -118,6 +118,7 @@ class ServingRow(Record, frozen=True, kw_only=True):
     token_budget: int = 0  # tokens of a step that the engine was told
     cached_share: float = 0.0  # of input tokens, found in the prefix cache
     context: float = 0.0  # mean length of the cache where decoding alone was measured
+    beams: int = 0  # of a search that keeps several answers under way for each request
     drafted: int = 0  # tokens that are drafted for a step
     accepted: float = 0.0  # tokens that a step yields then
     pools: str = ""  # `2x TP8 DP2 + 1x TP1 DP32`: for prompts and for tokens
@@ -174,6 +175,7 @@ SERVING_COLUMNS: dict[str, Number | Words] = {
     "token_budget": Number(1, 1e9),
     "cached_share": Number(0, 1, whole=False),
     "context": _TOKENS,
+    "beams": Number(1, 64),
     "drafted": Number(0, 64),
     "accepted": Number(1, 65, whole=False),
     "pools": Words(80),

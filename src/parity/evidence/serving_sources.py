@@ -24,9 +24,20 @@ class ServingSet(Record, frozen=True, kw_only=True):
     model: dict[str, str] = msgspec.field(default_factory=dict)
     lengths: dict[str, str] = msgspec.field(default_factory=dict)
     requests: dict[str, int] = msgspec.field(default_factory=dict)
+    generation: dict[str, str] = msgspec.field(default_factory=dict)
     static: bool = False
     chips_by_layout: bool = False
     note: str = ""
+
+
+class Limit(Record, frozen=True, kw_only=True, rename={"since": "from", "but": "except"}):
+    """What a scheduler holds by default, from one version on, on chips with so much memory."""
+
+    since: str
+    max_sequences: int
+    token_budget: int
+    memory_gib: float = 0.0
+    but: str = "none"  # chips whose id holds this are left out
 
 
 class EngineLabel(Record, frozen=True, kw_only=True):
@@ -37,6 +48,7 @@ class EngineLabel(Record, frozen=True, kw_only=True):
     weight_only: tuple[str, ...] = ()
     tensorrt: dict[str, str] = msgspec.field(default_factory=dict)
     generations: dict[str, str] = msgspec.field(default_factory=dict)  # from which version on
+    limits: tuple[Limit, ...] = ()
 
 
 class ServingBenchmark(Record, frozen=True, kw_only=True):
@@ -49,6 +61,8 @@ class ServingBenchmark(Record, frozen=True, kw_only=True):
     source: str
     server: tuple[float, float] = (0.0, 0.0)
     interactive: tuple[float, float] = (0.0, 0.0)
+    lengths: str = "mean"  # of answers
+    beams: int = 0
 
 
 @cache
@@ -101,6 +115,22 @@ def generation_of(family: str, version: str) -> str:
         return ""
     reached = [g for v, g in steps if not version or v <= _numbers(version)]
     return reached[-1] if reached else steps[0][1]
+
+
+@cache
+def limit_of(family: str, version: str, chip: str, memory_gib: float) -> Limit | None:
+    """What the scheduler of an engine holds by default on a chip; None where that is not known."""
+    known = next((e for e in engine_labels() if e.family == family), None)
+    return next(
+        (
+            one
+            for one in (known.limits if known else ())
+            if (not version or _numbers(one.since) <= _numbers(version))
+            and memory_gib >= one.memory_gib
+            and one.but not in chip
+        ),
+        None,
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -91,7 +91,7 @@ _SPEED = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)-(\d{1,6}(?:\.\d{1,3})?) tok/s per 
 _POOLS = re.compile(
     r"(\d{1,4})P(\d{1,4})D: prefill DP(\d{1,4}) TP(\d{1,4}), decode DP(\d{1,4}) TP(\d{1,4})"
 )
-_OWN_TOKENS = re.compile(r"attention DP\b(?! option)|\bDEP\b|--enable-dp-attention", re.IGNORECASE)
+_OWN_TOKENS = re.compile(r"attention DP\b|\bDEP\b|--enable-dp-attention", re.IGNORECASE)
 _ALL_EXPERTS = re.compile(r"--enable-expert-parallel")
 
 
@@ -207,7 +207,8 @@ def _benchmark(row: ServingRow) -> dict[str, Any]:
     if known is None:
         return {}
     limits = known.interactive if row.scenario == "interactive" else known.server
-    facts: dict[str, Any] = {"isl": known.isl, "osl": known.osl, "lengths": "mean"}
+    facts: dict[str, Any] = {"isl": known.isl, "osl": known.osl, "lengths": known.lengths}
+    facts["beams"] = known.beams
     if row.scenario == "offline":
         return {**facts, "requests": known.requests}
     return {**facts, "ttft_limit_ms": limits[0], "tpot_limit_ms": limits[1]}

@@ -10,7 +10,8 @@ class Request(Record, frozen=True, kw_only=True):
     """What one request is made of, on average, in tokens.
 
     cached_tokens: of the input, found in the prefix cache. drafted: tokens that are drafted for
-    each step, accepted: tokens that a step yields then, its own included. Raises `BadQuantity`.
+    each step, accepted: tokens that a step yields then, its own included. spread: of the lengths
+    of answers, their variance over the square of their mean. Raises `BadQuantity`.
     """
 
     input_tokens: float
@@ -18,6 +19,7 @@ class Request(Record, frozen=True, kw_only=True):
     cached_tokens: float = 0.0
     drafted: int = 0
     accepted: float = 1.0
+    spread: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks every field."""
@@ -26,6 +28,7 @@ class Request(Record, frozen=True, kw_only=True):
         _between("cached_tokens", self.cached_tokens, 0, self.input_tokens)
         _between("drafted", self.drafted, 0, 64)
         _between("accepted", self.accepted, 1, self.drafted + 1)
+        _between("spread", self.spread, 0, 100)
 
     @property
     def new_tokens(self) -> float:
@@ -39,8 +42,17 @@ class Request(Record, frozen=True, kw_only=True):
 
     @property
     def mean_context(self) -> float:
-        """Tokens cached for a request while it decodes, on average."""
-        return self.input_tokens + self.output_tokens / 2
+        """Tokens cached for a request while it decodes, on average.
+
+        Long answers are under way for longer: at any time one in progress has a mean length of
+        (1 + spread) times the mean [renewal theory; Feller 1971, vol. II, XI.4].
+        """
+        return self.input_tokens + self.output_tokens * (1 + self.spread) / 2
+
+    @property
+    def reserved_context(self) -> float:
+        """Tokens that an engine keeps room for which reserves whole answers."""
+        return self.input_tokens + self.output_tokens * (1 + self.spread)
 
 
 def _between(name: str, value: float, least: float, most: float) -> None:
