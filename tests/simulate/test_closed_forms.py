@@ -36,12 +36,12 @@ def test_a_mixed_step_decodes_and_takes_a_part_of_a_prompt():
 def test_requests_of_one_step_wait_as_in_an_m_d_1_queue(load):
     """Pollaczek–Khinchine: mean wait = load · service / (2 (1 − load))."""
     service = 0.01
-    arrivals = open_loop(30_000, load / service, fixed(16), fixed(1), seed=3)
+    arrivals = open_loop(10_000, load / service, fixed(16), fixed(1), seed=3)
     alone = pool(constant_table(service), scheduler="separate", token_budget=16)
     found = simulate(arrivals, alone)
     assert found.ttft_s.min() == pytest.approx(service)
     expected = load * service / (2 * (1 - load))
-    assert found.queue_s.mean() == pytest.approx(expected, rel=0.08)
+    assert found.queue_s.mean() == pytest.approx(expected, rel=0.1)
 
 
 def test_a_saturated_closed_loop_makes_batch_over_step_tokens():
@@ -56,21 +56,21 @@ def test_a_saturated_closed_loop_makes_batch_over_step_tokens():
 
 def test_users_who_think_follow_the_interactive_response_time_law():
     """Users = requests/s · (think + response) [Little's law on the whole loop]."""
-    requests = closed_loop(4000, 20, fixed(100), fixed(10), think_s=1.0, seed=1)
+    requests = closed_loop(2000, 20, fixed(100), fixed(4), think_s=1.0, seed=1)
     found = simulate(requests, pool()).summary()
     assert found.requests_per_s * (1.0 + found.e2e_s.mean) == pytest.approx(20, rel=0.05)
 
 
 def test_littles_law_holds_exactly_over_the_timeline():
-    requests = open_loop(500, 8.0, fixed(800), fixed(60), seed=2)
+    requests = open_loop(200, 16.0, fixed(800), fixed(30), seed=2)
     found = simulate(requests, pool(FULL_TABLE, max_sequences=4))
     line = found.timeline
     spans = np.append(np.diff(line.time_s), found.finish_s.max() - line.time_s[-1])
     inside = ((line.running + line.waiting) * spans).sum()
     assert inside == pytest.approx(found.e2e_s.sum())
     assert (line.waiting * spans).sum() == pytest.approx(found.queue_s.sum())
-    assert (line.output_tokens_per_s * spans).sum() == pytest.approx(500 * 60)
-    assert (line.prompt_tokens_per_s * spans).sum() == pytest.approx(500 * 800)
+    assert (line.output_tokens_per_s * spans).sum() == pytest.approx(200 * 30)
+    assert (line.prompt_tokens_per_s * spans).sum() == pytest.approx(200 * 800)
 
 
 def test_offline_requests_fill_the_machine_in_waves():

@@ -88,6 +88,15 @@ CODES: dict[str, tuple[str, str]] = {
         "Nobody published how often chips of this family stop a training run. What was counted on "
         "other chips stands in, with the range of all counts.",
     ),
+    "P206": (
+        "trace not taken as it stands",
+        "Requests of the trace were put in order, or left out for want of a prompt or an answer.",
+    ),
+    "P207": (
+        "lengths estimated",
+        "The trace holds text and no counts of tokens: four bytes are taken as a token, and all "
+        "requests as there from the start.",
+    ),
     "P301": (
         "model family read generically",
         "The config names a family that has no reader of its own; it was read as a plain "

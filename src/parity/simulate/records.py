@@ -181,10 +181,11 @@ class Transfer:
 class Limits:
     """Where a simulation stops although requests are left.
 
-    steps: engine steps of all lanes together. time_s: simulated time.
+    steps: engine steps of all lanes together; as many as are set take half a minute.
+    time_s: simulated time from the first arrival on.
     """
 
-    steps: int = 100_000_000
+    steps: int = 50_000_000
     time_s: float = math.inf
 
     def __post_init__(self) -> None:

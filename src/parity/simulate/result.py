@@ -275,7 +275,7 @@ def _stopped(sim: Simulation, stopped: str) -> tuple[Finding, ...]:
     done, count = int(sim.world[0].done), len(sim.requests)
     limit = f"{int(sim.world[0].steps):,} engine steps"
     if stopped == "time":
-        limit = f"{float(sim.world[0].end_s):,g} s of simulated time"
+        limit = f"{float(sim.world[0].end_s - sim.world[0].start_s):,g} s of simulated time"
     words = f"The simulation stopped after {limit} with {done:,} of {count:,} requests finished."
     return (Finding("P321", "warning", words, "fewer requests, more replicas, a higher limit"),)
 

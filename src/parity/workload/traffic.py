@@ -37,6 +37,11 @@ class Prefix:
     ids: Ints
     offsets: Ints  # (requests + 1,)
 
+    @property
+    def reuse(self) -> float:
+        """Part of the blocks that an endless cache would hold when they come: those seen before."""
+        return 1 - len(np.unique(self.ids)) / len(self.ids) if len(self.ids) else 0.0
+
     def take(self, count: int) -> Prefix:
         """Of the first `count` requests."""
         offsets = self.offsets[: count + 1]
@@ -290,6 +295,16 @@ def with_shared_prefix(
     position = np.arange(offsets[-1]) - np.repeat(offsets[:-1], blocks)
     ids = np.repeat(group * int(blocks.max(initial=0)), blocks) + position
     return replace(traffic, prefix=Prefix(block_tokens, ids, offsets))
+
+
+def at_rate(traffic: Traffic, rate: float, *, burstiness: float = 1.0, seed: int = 0) -> Traffic:
+    """`traffic` at a mean of `rate` arrivals per second: its own gaps, closer or further apart, or,
+    where all its requests come at once, gaps drawn as `open_loop` draws them.
+    """
+    if len(traffic) > 1 and traffic.arrival_s[-1] > traffic.arrival_s[0]:
+        return faster(traffic, rate / traffic.rate)
+    drawn = open_loop(len(traffic), rate, fixed(1), fixed(1), burstiness=burstiness, seed=seed)
+    return replace(traffic, arrival_s=drawn.arrival_s)
 
 
 def faster(traffic: Traffic, factor: float) -> Traffic:

@@ -127,8 +127,9 @@ def begin(
     world.wakes = memory.stretch(len(replicas))[0]
     world.concurrency = traffic.max_concurrency or len(traffic)
     world.split = decode is not None
-    world.start_s = world.now_s = traffic.arrival_s[0]
-    world.end_s, world.width_s = limits.time_s, 1e-3
+    start_s = float(traffic.arrival_s[0])
+    world.start_s = world.now_s = start_s
+    world.end_s, world.width_s = start_s + limits.time_s, 1e-3
     world.transfer_s, world.transfer_s_per_token = transfer.start_s, transfer.s_per_token
     sim = Simulation(
         world, engines, requests, lanes, replicas,
