@@ -245,3 +245,16 @@ def test_measured_figures_stay_as_their_source_has_them(served):
 def test_units_of_a_metric():
     assert units("mean_ttft") == {"ms": 1e-3, "s": 1.0}
     assert "tokens/s/die" in units("output_throughput_per_die")
+
+
+def test_rows_are_answered_together_as_they_are_alone(served):
+    """Runs of one model under one engine are columns of one evaluation."""
+    rows = read.bundled_serving()
+    whole = {one.id: one for one in served.rows}
+    for row_ in rows[:: len(rows) // 12]:
+        (alone,) = predict_serving([row_])
+        together = whole[row_.id]
+        assert alone.status == together.status
+        if alone.predicted is not None:
+            assert alone.predicted == pytest.approx(together.predicted, rel=1e-9)
+            assert alone.plan == together.plan

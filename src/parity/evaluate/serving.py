@@ -66,7 +66,7 @@ def steady_state(
     token_budget: tokens of one step at most. Requests of a rank fill its lanes evenly.
     """
     budget = np.asarray(token_budget, dtype=float)
-    steps = max(request.decode_steps, 1e-9)
+    steps = np.maximum(request.decode_steps, 1e-9)
     new, queries = request.new_tokens, request.drafted + 1.0
     flow = new / steps  # prompt tokens that a decoding request brings to a step
     shared = model.engine.mixed and not model.engine.static_batch

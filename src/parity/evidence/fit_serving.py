@@ -6,18 +6,17 @@ training steps show of the chips stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from parity.catalogue.machine import Draw, central
-from parity.errors import ParityError
 from parity.evidence.fitting import Array, Fitted, Group, Steps, fitted, linear
-from parity.evidence.serving_physics import serving_objection
-from parity.evidence.serving_predict import Models, Ran, metric_of, ran, sampled
-from parity.evidence.serving_resolve import ServingCase, resolve_serving
+from parity.evidence.serving_predict import Ran, gated, metric_of, outcomes_of, run_all
+from parity.evidence.serving_resolve import ServingCase
 from parity.evidence.serving_schema import ServingRow
+from parity.evidence.serving_setup import Models
 
 GROUPS = (
     Group(".kernel_share", 0.90, 0.08, 0.12, 1.3),
@@ -46,37 +45,28 @@ def serving_fit(rows: Sequence[ServingRow], leave_out: str = "") -> Fitted:
 @lru_cache(maxsize=2)
 def runs_of(rows: tuple[ServingRow, ...]) -> Steps:
     """Every predicted row with its slopes at the stated figures."""
-    cases = list(_ran(rows))
+    runs = _ran(rows)
     return linear(
-        lambda draw: _times(cases, draw),
-        np.array([one.case.row.value for one in cases]),
-        [one.case.row.set for one in cases],
+        lambda draw: _times(runs, draw),
+        np.array([one.case.row.value for one in runs]),
+        [one.case.row.set for one in runs],
         GROUPS,
     )
 
 
-def _ran(rows: Sequence[ServingRow]) -> Iterator[Ran]:
+def _ran(rows: Sequence[ServingRow]) -> list[Ran]:
     """Rows that can be predicted, each with layout and load as they are at the stated figures."""
     plain = Models.under(central)
-    for row in rows:
-        case = resolve_serving(row)
-        try:
-            if isinstance(case, ServingCase) and not serving_objection(
-                case, plain.machine(case.target)
-            ):
-                yield ran(case, plain)
-        except ParityError:
-            continue
+    cases = [one for row in rows if isinstance(one := gated(row, plain), ServingCase)]
+    return [one for one in run_all(cases, plain) if isinstance(one, Ran)]
 
 
-def _times(cases: Sequence[Ran], draw: Draw) -> Array:
+def _times(runs: Sequence[Ran], draw: Draw) -> Array:
     """The time that each row measures: its own figure, or for a rate as much as makes the ratio
     of predicted to measured that of times. Shape (cases,), or (samples, cases).
     """
-    models = Models.under(draw)
     columns = []
-    for one in cases:
-        found = np.asarray(metric_of(one, sampled(one, models)), dtype=float)
-        value = np.broadcast_to(found, (*found.shape[:-1], 1))[..., 0] if found.ndim else found
-        columns.append(value if one.case.measure.time else one.case.row.value**2 / value)
+    for one, outcome in zip(runs, outcomes_of(runs, Models.under(draw)), strict=True):
+        found = np.asarray(metric_of(one, outcome), dtype=float)
+        columns.append(found if one.case.measure.time else one.case.row.value**2 / found)
     return np.moveaxis(np.array(np.broadcast_arrays(*columns)), 0, -1)

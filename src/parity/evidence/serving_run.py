@@ -10,14 +10,17 @@ where they come at once and lengths vary: the last D requests end one after anot
 few requests take a. Lengths that spread like an exponential leave D·e^(-s/O) of D after s steps,
 the last after O·(ln D + γ), of which O steps are in n/X already. Where all lengths are equal, waves
 of D end at once, and only the last, smaller one is lost. Of n requests that come at once the k-th
-begins when k - D have ended.
+begins when k - D have ended. Many runs of one model under one engine are columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
 
 from parity.catalogue.machine import Number
 from parity.evaluate.serving import Steady, steady_state
@@ -32,6 +35,8 @@ from parity.layout.layout import Layout
 from parity.layout.step import Load
 from parity.workload.request import Request
 
+Phase = Literal["both", "prefill", "decode"]
+
 #: Decoding requests of a lane that are tried.
 DECODING = np.unique(np.round(np.geomspace(1, 8192, 80)))
 #: p99 over the mean where waits are exponential: ln 100.
@@ -42,7 +47,7 @@ ALL_BUT = 0.97
 
 @dataclass(frozen=True)
 class Traffic:
-    """The load of one replica, each a number or an array over ways to divide one.
+    """The load of one replica; numbers, or arrays over columns.
 
     arrival: offline, batch, closed or open. concurrency: requests under way; requests: of the whole
     run, 0 where it goes on, and as many as take least_s; rate_per_s: requests that arrive. varied:
@@ -55,167 +60,235 @@ class Traffic:
     rate_per_s: Number = 0.0
     least_s: float = 0.0
     varied: bool = False
-    ttft_s: float = np.inf
-    tpot_s: float = np.inf
+    ttft_s: Number = np.inf
+    tpot_s: Number = np.inf
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What two loads have in common that are columns of the same run."""
+        finite = bool(np.any(self.requests))
+        held = bool(np.any(self.concurrency))
+        return self.arrival, finite, held, self.limited, self.least_s, self.varied
+
+    @property
+    def limited(self) -> bool:
+        """Whether latencies must be kept."""
+        return bool(np.any(np.isfinite(self.ttft_s)) or np.any(np.isfinite(self.tpot_s)))
+
+
+#: Fields of a request and of a load that may differ from column to column.
+OF_REQUEST = ("input_tokens", "output_tokens", "cached_tokens", "accepted", "spread")
+OF_TRAFFIC = ("concurrency", "requests", "rate_per_s", "ttft_s", "tpot_s")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Runs of one model under one engine, as columns: of replicas, of requests, of loads."""
+
+    model: Served
+    layout: Layout
+    request: Request
+    traffic: Traffic
+    phase: Phase = "both"
+
+    def __len__(self) -> int:
+        """Columns."""
+        return len(self.layout)
+
+    @property
+    def budget(self) -> float:
+        """Tokens of a step."""
+        return float(self.model.engine.token_budget)
+
+    @property
+    def lanes(self) -> Number:
+        """Batches that go through a replica side by side."""
+        return self.layout.pp * self.layout.dp
+
+    def columns(self, of: Request | Traffic, names: tuple[str, ...]) -> dict[str, Number]:
+        """Each field as long as the run has columns."""
+        return {n: np.broadcast_to(getattr(of, n), len(self)) for n in names}
+
+    def take(self, at: NDArray[np.int64]) -> Run:
+        """Some of the columns."""
+        request = {n: x[at] for n, x in self.columns(self.request, OF_REQUEST).items()}
+        traffic = {n: x[at] for n, x in self.columns(self.traffic, OF_TRAFFIC).items()}
+        return replace(
+            self,
+            layout=self.layout.take(at),
+            request=structs.replace(self.request, **request),
+            traffic=replace(self.traffic, **traffic),
+        )
+
+    def tried(self, decoding: Number) -> tuple[Run, Number]:
+        """Each column once for each row of `decoding`: the run, and its load of each."""
+        at = np.broadcast_to(np.arange(len(self)), decoding.shape).ravel()
+        return self.take(at), decoding.ravel()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is measured of one replica. Shapes as the columns of the layout; samples may lead."""
+    """What is measured of one replica. Shapes as the columns of the run; samples may lead."""
 
     requests_per_s: Number
     ttft_s: Number
     tpot_s: Number
-    decoding: Number
     fits: Number
 
+    def column(self, i: int) -> Outcome:
+        """Of one column, samples kept."""
+        return Outcome(*(np.asarray(x)[..., min(i, np.shape(x)[-1] - 1)] for x in self._all()))
 
-def most_decoding(model: Served, layout: Layout, request: Request, budget: float) -> Number:
-    """Requests that decode in a lane at most: what the scheduler holds and the memory has room for.
+    def _all(self) -> tuple[Number, ...]:
+        return self.requests_per_s, self.ttft_s, self.tpot_s, self.fits
+
+
+def load_of(run: Run) -> Number:
+    """Requests of a lane that decode, prompts of a step, or requests of a batch: by column."""
+    ones = np.ones(len(run))
+    if run.phase == "prefill":
+        if np.any(run.traffic.concurrency):
+            return np.maximum(run.traffic.concurrency / run.layout.dp, ones)
+        return np.maximum(np.floor(run.budget / run.request.new_tokens), ones)
+    if run.phase == "decode":
+        return _alone_for(run)
+    if run.traffic.arrival == "batch":
+        return run.traffic.concurrency * ones
+    return _decoding_for(run)
+
+
+def outcome_of(run: Run, load: Number) -> Outcome:
+    """What a run gives with `load` as `load_of` counts it."""
+    if run.phase == "prefill":
+        once, rate = prompts_alone(run, load)
+        return Outcome(rate, once * run.layout.pp, once, np.ones(len(run), dtype=bool))
+    if run.phase == "decode":
+        return tokens_alone(run, load)
+    if run.traffic.arrival == "batch":
+        return _batch(run, load)
+    return _outcome(run, load)
+
+
+def most_decoding(run: Run) -> Number:
+    """Requests that decode in a lane at most: what the scheduler holds and the memory has room for,
+    beside one whose prompt is worked on.
 
     An engine that reserves the whole answer holds fewer. Where the usual shares leave no room for
     one, it ran all the same: all memory but a little is taken then.
     """
-    engine = model.engine
-    context = request.reserved_context if engine.reserves_output else request.mean_context
+    model, layout, request = run.model, run.layout, run.request
+    reserves = model.engine.reserves_output
+    context = request.reserved_context if reserves else request.mean_context
     each = cache_per_request(model, layout, context) * layout.pp
-    free = room_for_cache(model, layout, budget)
+    free = room_for_cache(model, layout, run.budget)
     whole = model.machine.memory_bytes * BINARY * ALL_BUT - weights_per_chip(model, layout)
-    room = np.where(free < each, whole, free) / np.maximum(each, 1.0)
-    return np.clip(np.floor(room), 1.0, np.maximum(engine.max_sequences / layout.pp, 1.0))
+    room = np.where(free < each, whole, free) / np.maximum(each, 1.0) - 1.0
+    held = np.maximum(model.engine.max_sequences / layout.pp, 1.0)
+    return np.clip(np.floor(room), 1.0, held)
 
 
-def prompts_alone(
-    model: Served, layout: Layout, request: Request, together: Number
-) -> tuple[Number, Number]:
+def prompts_alone(run: Run, together: Number) -> tuple[Number, Number]:
     """(seconds of a step that takes `together` whole prompts and nothing else, prompts/s)."""
+    request = run.request
     load = Load(
-        np.zeros(len(layout)), 1.0, together * request.new_tokens,
+        np.zeros(len(run)), 1.0, together * request.new_tokens,
         request.input_tokens, request.cached_tokens,
     )  # fmt: skip
-    once = step(model, layout, load).total_s
-    return once, layout.pp * layout.dp * together / once
+    once = step(run.model, run.layout, load).total_s
+    return once, run.lanes * together / once
 
 
-def tokens_alone(
-    model: Served, layout: Layout, request: Request, decoding: Number, budget: float
-) -> Outcome:
+def decode_s(run: Run, count: Number) -> Number:
+    """Seconds of a step in which `count` requests of a lane decode and nothing else is done."""
+    each, queries = np.maximum(count, 1.0), run.request.drafted + 1.0
+    return step(
+        run.model, run.layout, Load(each, run.request.mean_context, queries=queries)
+    ).total_s
+
+
+def tokens_alone(run: Run, decoding: Number) -> Outcome:
     """Steps of `decoding` requests a lane and no prompts: what chips for decoding do."""
-    one = step(model, layout, Load(decoding, request.mean_context, queries=request.drafted + 1.0))
-    lanes, tpot = layout.pp * layout.dp, one.total_s / request.accepted
-    answers = np.maximum(request.output_tokens - 1.0, 1.0)
-    held = most_decoding(model, layout, request, budget)
-    return Outcome(lanes * decoding / (answers * tpot), tpot, tpot, decoding, decoding <= held)
+    tpot = decode_s(run, decoding) / run.request.accepted
+    answers = np.maximum(run.request.output_tokens - 1.0, 1.0)
+    fits = decoding <= most_decoding(run)
+    return Outcome(run.lanes * decoding / (answers * tpot), tpot, tpot, fits)
 
 
-def alone_for(
-    model: Served, layout: Layout, request: Request, traffic: Traffic, budget: float
-) -> Number:
+def _alone_for(run: Run) -> Number:
     """Requests of a lane that decode on chips for decoding: as many as there are, else as many as
-    keep the time per token, else all that the memory holds. One for each column of `layout`.
+    keep the time per token, else all that the memory holds.
     """
-    if np.any(traffic.concurrency):
-        return np.maximum(traffic.concurrency / (layout.pp * layout.dp), 1.0)
-    most = most_decoding(model, layout, request, budget)
-    tried = np.minimum(DECODING[:, None], most)
-    at = np.broadcast_to(np.arange(len(layout)), tried.shape).ravel()
-    found = tokens_alone(model, layout.take(at), request, tried.ravel(), budget)
-    quick = found.tpot_s.reshape(tried.shape) <= traffic.tpot_s
+    if np.any(run.traffic.concurrency):
+        return np.maximum(run.traffic.concurrency / run.lanes, 1.0)
+    tried = np.minimum(DECODING[:, None], most_decoding(run))
+    found = tokens_alone(*run.tried(tried))
+    quick = found.tpot_s.reshape(tried.shape) <= run.traffic.tpot_s
     return np.where(quick, tried, 1.0).max(axis=0)
 
 
-def batch(model: Served, layout: Layout, request: Request, size: Number, budget: float) -> Outcome:
+def _batch(run: Run, size: Number) -> Outcome:
     """A batch of `size` requests a replica that begins and ends together."""
-    lanes = layout.pp * layout.dp
-    each = np.maximum(size / lanes, 1.0)
-    room = max(budget, request.new_tokens)
+    request, stages = run.request, run.layout.pp
+    each = np.maximum(size / run.lanes, 1.0)
+    room = np.maximum(run.budget, request.new_tokens)
     passes = np.maximum(np.ceil(each * request.new_tokens / room), 1.0)
-    first = passes * prompts_alone(model, layout, request, each / passes)[0]
-    queries = request.drafted + 1.0
-    one = step(model, layout, Load(each, request.mean_context, queries=queries)).total_s
-    whole = first * layout.pp + request.decode_steps * one * layout.pp
-    held = most_decoding(model, layout, request, budget)
-    return Outcome(
-        requests_per_s=size / whole,
-        ttft_s=first * layout.pp,
-        tpot_s=one / request.accepted,
-        decoding=each,
-        fits=each <= held,
-    )
+    first = passes * prompts_alone(run, each / passes)[0] * stages
+    one = decode_s(run, each)
+    whole = first + request.decode_steps * one * stages
+    fits = each <= most_decoding(run)
+    return Outcome(size / whole, first, one / request.accepted, fits)
 
 
-def outcome(
-    model: Served, layout: Layout, request: Request, traffic: Traffic, decoding: Number,
-    budget: float,
-) -> Outcome:  # fmt: skip
-    """What `traffic` gives on a replica of which `decoding` requests a lane decode."""
-    steady = steady_state(model, layout, decoding, request, budget)
+def _outcome(run: Run, decoding: Number) -> Outcome:
+    """What a load gives on a replica of which `decoding` requests a lane decode."""
+    request, traffic = run.request, run.traffic
+    steady = steady_state(run.model, run.layout, decoding, request, run.budget)
     rate, tpot, ttft = steady.requests_per_s, steady.tpot_s, steady.ttft_s
     answered = np.maximum(request.output_tokens - 1.0, 0.0) * tpot
+    finite = bool(np.any(traffic.requests))
     if traffic.arrival == "closed":
         queued = traffic.concurrency / rate - answered  # Little: N = X (TTFT + the answer)
         full = steady.concurrency < 0.98 * traffic.concurrency
         ttft = np.where(full, np.maximum(queued, ttft), ttft)
-    if traffic.arrival == "offline" and np.any(traffic.requests):
-        n = np.maximum(traffic.requests, traffic.least_s * rate)
-        return all_at_once(model, layout, request, traffic, n, steady, budget)
-    if traffic.arrival == "open" and np.any(traffic.requests):
+    if traffic.arrival == "offline" and finite:
+        return _all_at_once(run, steady)
+    if traffic.arrival == "open" and finite:
         n = traffic.requests
         rate = n / (n / traffic.rate_per_s + ttft + answered)
-    return Outcome(rate, ttft, tpot, steady.decoding, steady.fits)
+    return Outcome(rate, ttft, tpot, steady.fits)
 
 
-def all_at_once(
-    model: Served,
-    layout: Layout,
-    request: Request,
-    traffic: Traffic,
-    requests: Number,
-    steady: Steady,
-    budget: float,
-) -> Outcome:
-    """A run of `requests` that come at once.
+def _all_at_once(run: Run, steady: Steady) -> Outcome:
+    """A run of requests that come at once.
 
     Those that the engine has room for are prompts first and decode then; while others wait the
     steady state goes on.
     """
-    lanes, n = layout.pp * layout.dp, requests
-    held = np.minimum(steady.decoding * lanes, n)
-    together = np.maximum(np.floor(budget / request.new_tokens), 1.0) * np.ones(len(layout))
-    prompt_s = 1.0 / prompts_alone(model, layout, request, together)[1]
-    filled = held * prompt_s
+    request, traffic = run.request, run.traffic
+    n = np.maximum(traffic.requests, traffic.least_s * steady.requests_per_s)
+    held = np.minimum(steady.decoding * run.lanes, n)
+    together = np.maximum(np.floor(run.budget / request.new_tokens), np.ones(len(run)))
+    filled = held / prompts_alone(run, together)[1]
     late = np.maximum(n - held, 0.0)
-    decode_s = _decode_s(model, layout, request, held)
-    alone = filled + request.decode_steps * decode_s
-    whole = np.where(late > 0, n / steady.requests_per_s, alone)
-    whole = whole + _ending(model, layout, request, traffic.varied, n, held)
+    one = decode_s(run, held / run.lanes)
+    whole = np.where(late > 0, n / steady.requests_per_s, filled + request.decode_steps * one)
+    whole = whole + _ending(run, n, held, one)
     behind = late / steady.requests_per_s
     ttft = (held * filled / 2 + late * (filled + behind / 2)) / n
     # while the rest of their batch are prompts, those that began wait between their tokens
-    between = decode_s + filled / 2 / np.maximum(request.decode_steps, 1.0)
-    tpot = np.where(late > 0, steady.tpot_s, between / request.accepted)
-    return Outcome(n / whole, ttft, tpot, steady.decoding, steady.fits)
+    between = (one + filled / 2 / np.maximum(request.decode_steps, 1.0)) / request.accepted
+    tpot = np.where(late > 0, steady.tpot_s, between)
+    return Outcome(n / whole, ttft, tpot, steady.fits)
 
 
-def _decode_s(model: Served, layout: Layout, request: Request, count: Number) -> Number:
-    """Seconds of a step in which `count` requests of a replica decode and nothing else is done."""
-    each = np.maximum(count / (layout.pp * layout.dp), 1.0)
-    load = Load(each, request.mean_context, queries=request.drafted + 1.0)
-    return step(model, layout, load).total_s
-
-
-def _ending(
-    model: Served, layout: Layout, request: Request, varied: bool, requests: Number, held: Number
-) -> Number:
+def _ending(run: Run, requests: Number, held: Number, full_s: Number) -> Number:
     """Seconds that a run takes after its last request began, beyond what n/X has of it."""
-    if varied:
+    if run.traffic.varied:
         waits = np.maximum(np.log(np.maximum(held, 1.0)) + np.euler_gamma - 1.0, 0.0)
-        few = _decode_s(model, layout, request, np.ones(len(layout)))
-        return request.decode_steps * waits * few
+        return run.request.decode_steps * waits * decode_s(run, np.ones(len(run)))
     rest = np.mod(requests, held)
-    full = _decode_s(model, layout, request, held)
-    last = _decode_s(model, layout, request, rest) - rest / held * full
-    return request.decode_steps * np.where(rest > 0, last, 0.0)
+    last = decode_s(run, rest / run.lanes) - rest / held * full_s
+    return run.request.decode_steps * np.where(rest > 0, last, 0.0)
 
 
 def met_by_requests(traffic: Traffic, latency_s: Number) -> Number:
@@ -230,40 +303,37 @@ def met_by_requests(traffic: Traffic, latency_s: Number) -> Number:
     return traffic.requests * np.where(latency_s < window, short, 1 - window / (3 * latency_s))
 
 
-def decoding_for(
-    model: Served, layout: Layout, request: Request, traffic: Traffic, budget: float
-) -> Number:
-    """Requests of a lane that decode under `traffic`, one for each column of `layout`."""
-    most = most_decoding(model, layout, request, budget)
-    lanes = layout.pp * layout.dp
+def _decoding_for(run: Run) -> Number:
+    """Requests of a lane that decode under a load that comes and goes, one for each column."""
+    traffic, request = run.traffic, run.request
+    most = most_decoding(run)
     finite = bool(np.any(traffic.requests)) and not traffic.least_s
     if finite:
-        most = np.clip(traffic.requests / lanes, 1.0, most)
-    limited = np.isfinite(traffic.ttft_s) or np.isfinite(traffic.tpot_s)
-    if traffic.arrival == "offline" and not limited:
+        most = np.clip(traffic.requests / run.lanes, 1.0, most)
+    if traffic.arrival == "offline" and not traffic.limited:
         return most
     tried = np.minimum(DECODING[:, None], most)  # (tried, columns)
-    at = np.broadcast_to(np.arange(len(layout)), tried.shape).ravel()
-    steady = steady_state(model, layout.take(at), tried.ravel(), request, budget)
-    shape = tried.shape
-    decoding = np.broadcast_to(steady.decoding, tried.size).reshape(shape)
-    rate = steady.requests_per_s.reshape(shape)
-    if limited:
-        first = steady.ttft_s.reshape(shape)
+    spread, flat = run.tried(tried)
+    steady = steady_state(run.model, spread.layout, flat, spread.request, run.budget)
+
+    def table(column: Number) -> Number:
+        return np.broadcast_to(column, flat.shape).reshape(tried.shape)
+
+    decoding, rate = table(steady.decoding), table(steady.requests_per_s)
+    first, each = table(steady.ttft_s), table(steady.tpot_s)
+    if traffic.limited:
         late = first + (P99_OVER_MEAN - 1.0) * (first - first[0]) > traffic.ttft_s
-        slow = steady.tpot_s.reshape(shape) > traffic.tpot_s
-        best = np.argmax(np.where(late | slow, -np.inf, rate), axis=0)
-        return decoding[best, np.arange(len(layout))]
+        best = np.argmax(np.where(late | (each > traffic.tpot_s), -np.inf, rate), axis=0)
+        return decoding[best, np.arange(len(run))]
     if traffic.arrival == "closed":
-        sought, scale = traffic.concurrency, steady.concurrency.reshape(shape)
+        sought, scale = traffic.concurrency, table(steady.concurrency)
     elif finite:
-        latency = steady.ttft_s + (request.output_tokens - 1.0) * steady.tpot_s
-        met = met_by_requests(traffic, latency.reshape(shape)) / lanes
-        sought, scale = 0.0, decoding - met
+        met = met_by_requests(traffic, first + (request.output_tokens - 1.0) * each)
+        sought, scale = 0.0, decoding - met / run.lanes
     else:
         sought, scale = traffic.rate_per_s, rate
-    sought = np.broadcast_to(sought, len(layout))
     rising = np.maximum.accumulate(scale, axis=0)
+    goals = np.broadcast_to(sought, len(run))
     return np.array(
-        [np.interp(s, rising[:, i], decoding[:, i]) for i, s in enumerate(sought)], dtype=float
+        [np.interp(s, rising[:, i], decoding[:, i]) for i, s in enumerate(goals)], dtype=float
     )

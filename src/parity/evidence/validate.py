@@ -8,6 +8,7 @@ from parity.catalogue.machine import central
 from parity.errors import UnknownName
 from parity.evidence import read
 from parity.evidence.fit import fit
+from parity.evidence.fit_serving import fit_engines
 from parity.evidence.predict import predict
 from parity.evidence.read import AnyRow
 from parity.evidence.schema import Prediction, Row
@@ -40,9 +41,8 @@ def validate(
 ) -> Validation:
     """Predict `rows` (the bundled ones when None), all or those of some sets, and score them.
 
-    kind: `training` or `serving` alone. leave_out: `source` refits the figures that training steps
-    are fitted to without each row's own set before it is predicted; nothing is fitted to serving.
-    Raises `UnknownName` for a set that no row has.
+    kind: `training` or `serving` alone. leave_out: `source` refits what is fitted without each
+    row's own set before it is predicted. Raises `UnknownName` for a set that no row has.
     """
     for name, given, known in (
         ("thing to leave out", leave_out, LEAVE_OUT),
@@ -59,8 +59,11 @@ def validate(
         own = [(i, row) for i, row in training if not name or row.set == name]
         draw = fit(read.bundled(), leave_out=name) if name else central
         done.update(zip([i for i, _ in own], predict([r for _, r in own], draw), strict=True))
-    predictions = predict_serving([row for _, row in serving])
-    done.update(zip([i for i, _ in serving], predictions, strict=True))
+    for name in dict.fromkeys(row.set for _, row in serving) if leave_out else ("",):
+        ours = [(i, row) for i, row in serving if not name or row.set == name]
+        draw = fit_engines(read.bundled_serving(), name) if name else central
+        found = predict_serving([r for _, r in ours], draw)
+        done.update(zip([i for i, _ in ours], found, strict=True))
     return scored(tuple(done[i] for i in range(len(chosen))), leave_out)
 
 
