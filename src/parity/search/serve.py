@@ -87,7 +87,7 @@ class ServingPlan:
     @property
     def tokens_per_s_per_chip(self) -> float:
         """Output tokens."""
-        return self.requests_per_s * self.job.request.output_tokens / self.chips
+        return float(self.requests_per_s * self.job.request.output_tokens / self.chips)
 
     @property
     def tokens_per_s_per_user(self) -> float:
