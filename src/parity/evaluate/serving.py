@@ -1,19 +1,21 @@
 """Serving at a steady state: what continuous batching makes of a step.
 
-D requests decode at a time. Each takes S steps, so that D/S of them end in a step, as many begin,
-and a step has to take in p = D·I/S tokens of prompts. Where prompts and decoding share a step, a
-share φ = p/u of steps carries u of them, within the token budget; else prompts take steps of their
-own:
+D requests decode at a time. Each takes S steps, so that a = D/S of them end in a step and as many
+prompts of I tokens come in their place, at random: a step finds one or more waiting with
+probability 1 - e^(-a), and then a / (1 - e^(-a)) of them on average. It takes in as many as the
+token budget has room for, u tokens; φ = a·I/u of the steps do. Where prompts and decoding share a
+step, or prompts have steps of their own:
 
-    shared    t = φ·t(D, u) + (1 - φ)·t(D, 0)           apart    t = t(D, 0) + (D/S)·t(0, I)
+    shared    t = φ·t(D, u) + (1 - φ)·t(D, 0)           apart    t = t(D, 0) + φ·t(0, u)
 
     requests/s = D / (S·t)        time per output token = t / (tokens of a step)
 
 [Yu et al. 2022, Orca, OSDI'22; Agrawal et al. 2024, Sarathi-Serve, arXiv 2403.02310]. A prompt
-waits for the step under way and for prompts before it, as in a queue with one server of constant
-service time whose use is ρ, the share of time that prompts are worked on:
+waits for the step under way, half of one as steps are met by their length, and, as far as the
+budget is used (ρ = a·I/room), for prompts before it, as in a queue with one server of constant
+service time:
 
-    TTFT = t/2 + s·(1 + ρ / 2(1 - ρ))
+    TTFT = E[t²] / 2E[t] + s·max(I/room, 1) + s·(I/room)·ρ / 2(1 - ρ),    s = t(D, u)
 
 [Pollaczek 1930, Khinchine 1932]; and N = D + (requests/s)·TTFT requests are in the system
 [Little 1961]. All results broadcast over columns of layouts and D.
@@ -32,7 +34,7 @@ from parity.layout.layout import Layout
 from parity.layout.step import Load
 from parity.workload.request import Request
 
-#: Use of the prompt server beyond which its queue is not followed: a closed system has no more
+#: Use of the budget beyond which its queue is not followed: a closed system has no more
 #: requests than it has, and an open one is full.
 _BUSIEST = 0.98
 
@@ -47,6 +49,7 @@ class Steady:
     prompt_share: Number  # of steps, or of time where prompts have steps of their own
     prompt_tokens: Number
     step_s: Number  # the mean over both kinds of steps
+    wait_s: Number  # of a prompt, before its own steps begin
     tpot_s: Number
     ttft_s: Number
     requests_per_s: Number  # of one replica, all lanes and ranks
@@ -65,40 +68,38 @@ def steady_state(
     decoding: shape of the layout's columns; a replica has pp lanes for each of its dp ranks.
     token_budget: tokens of one step at most. Requests of a rank fill its lanes evenly.
     """
-    budget = np.asarray(token_budget, dtype=float)
+    engine = model.engine
     steps = np.maximum(request.decode_steps, 1e-9)
     new, queries = request.new_tokens, request.drafted + 1.0
-    flow = new / steps  # prompt tokens that a decoding request brings to a step
-    shared = model.engine.mixed and not model.engine.static_batch
-    room = budget
-    if shared:
-        decoding = np.minimum(decoding, budget / (queries + flow))
-        room = np.maximum(budget - decoding * queries, 1.0)
-    if not model.engine.chunked:
-        room = np.maximum(room, new)
-    taken = np.minimum(np.maximum(decoding * flow, new), room)  # of a step with prompts
+    decoding, room = _room(model, decoding, request, token_budget)
+    begin = decoding / steps  # prompts that come to a step
+    waiting = begin / -np.expm1(-np.maximum(begin, 1e-12))  # where any do
+    taken = np.where(new < room, np.minimum(new * waiting, room), room)
+    beside = decoding if _shared(model) else np.zeros_like(decoding)
+    prefix = (request.input_tokens, request.cached_tokens)
     none = Load(decoding, request.mean_context, queries=queries)
-    beside = decoding if shared else np.zeros_like(decoding)
-    some = Load(
-        beside, request.mean_context, taken, request.input_tokens, request.cached_tokens, queries
-    )
+    some = Load(beside, request.mean_context, taken, *prefix, queries)
     decode, prompt = step(model, layout, none), step(model, layout, some)
-    often = decoding * flow / taken  # steps with prompts, for each step that decodes
-    mean_s = (1 - often if shared else 1.0) * decode.total_s + often * prompt.total_s
-    mean_s = mean_s + draft_time(model, layout, none, request.drafted)
-    together = decoding if model.engine.static_batch else 1.0
-    served_s = np.maximum(together * new / taken, 1.0) * prompt.total_s
-    busy = np.minimum(often * prompt.total_s / mean_s, _BUSIEST)
-    waiting = 0.0 if model.engine.static_batch else busy / (2 * (1 - busy)) * served_s
-    ttft = mean_s / 2 + served_s + waiting
+    often = begin * new / taken  # steps with prompts, for each step that decodes
+    alone = np.maximum(1 - often, 0.0) if _shared(model) else 1.0
+    drafts = draft_time(model, layout, none, request.drafted)
+    plain_s, prompt_s = decode.total_s + drafts, prompt.total_s + drafts * (beside > 0)
+    mean_s = alone * plain_s + often * prompt_s
+    if engine.static_batch:
+        wait = 0.0 * mean_s
+        served_s = np.maximum(decoding * new / taken, 1.0) * prompt_s
+    else:
+        met = (alone * plain_s**2 + often * prompt_s**2) / (2 * mean_s)
+        used = np.minimum(begin * new / room, _BUSIEST)
+        wait = met + prompt_s * new / room * used / (2 * (1 - used))
+        served_s = np.maximum(new / room, 1.0) * prompt_s
     lanes = layout.pp * layout.dp
     rate = lanes * decoding / (steps * mean_s)
-    begun = rate / lanes * ttft  # requests of a lane whose prompt is not done
-    reserves = model.engine.reserves_output
-    context = request.reserved_context if reserves else request.mean_context
+    begun = rate / lanes * (wait + served_s)  # requests of a lane whose prompt is not done
+    context = request.reserved_context if engine.reserves_output else request.mean_context
     kept = (decoding + np.minimum(begun, 1.0)) * layout.pp
     cache = cache_per_request(model, layout, context) * kept
-    free = room_for_cache(model, layout, budget)
+    free = room_for_cache(model, layout, token_budget)
     return Steady(
         decoding=decoding,
         prompt=prompt,
@@ -106,8 +107,9 @@ def steady_state(
         prompt_share=often,
         prompt_tokens=taken,
         step_s=mean_s,
+        wait_s=wait,
         tpot_s=mean_s / request.accepted,
-        ttft_s=ttft,
+        ttft_s=wait + served_s,
         requests_per_s=rate,
         concurrency=lanes * (decoding + begun),
         weight_bytes=weights_per_chip(model, layout),
@@ -115,3 +117,34 @@ def steady_state(
         room_bytes=free,
         fits=cache <= free,
     )
+
+
+def _shared(model: Served) -> bool:
+    """Whether prompts and decoding requests share steps."""
+    return model.engine.mixed and not model.engine.static_batch
+
+
+def _room(
+    model: Served, decoding: Number, request: Request, token_budget: Number
+) -> tuple[Number, Number]:
+    """(requests that decode as the budget lets them; tokens of prompts a step has room for).
+
+    Requests bring prompts in proportion, so that a full budget limits how many decode.
+    """
+    room = np.asarray(token_budget, dtype=float)
+    new, queries = request.new_tokens, request.drafted + 1.0
+    if _shared(model):
+        flow = new / np.maximum(request.decode_steps, 1e-9)
+        decoding = np.minimum(decoding, room / (queries + flow))
+        room = np.maximum(room - decoding * queries, 1.0)
+    return decoding, room if model.engine.chunked else np.maximum(room, new)
+
+
+def waited(steady: Steady, percentile: int) -> Number:
+    """The percentile of the time to the first token. [s]
+
+    Waiting times of a busy queue are exponential but for those who need not wait [Kingman 1961];
+    the mean is stretched by ln(100 / (100 - percentile)).
+    """
+    longer = np.log(100.0 / (100.0 - percentile))
+    return steady.ttft_s + steady.wait_s * (longer - 1.0)
