@@ -191,7 +191,7 @@ def _key(case: ServingCase) -> object:
         id(case.arch), case.target, case.chips, case.precision, case.phase, case.degrees, row.set,
         row.family, row.version, row.max_sequences, row.token_budget, row.isl, row.osl,
         row.context, row.cached_share, row.beams, row.drafted, row.accepted, row.arrival,
-        row.concurrency, row.requests, row.rate_per_s, row.lengths, row.scenario,
+        row.concurrency, row.requests, row.rate_per_s, row.lengths, row.longest, row.scenario,
         row.ttft_limit_ms, row.tpot_limit_ms,
     )  # fmt: skip
 

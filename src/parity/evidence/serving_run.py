@@ -8,7 +8,8 @@ beginning and an end that the steady state does not know:
 
 where they come at once and lengths vary: the last D requests end one after another, and steps of
 few requests take a. Lengths that spread like an exponential leave D·e^(-s/O) of D after s steps,
-the last after O·(ln D + γ), of which O steps are in n/X already. Where all lengths are equal, waves
+the last after O·(ln D + γ), or when the longest answer allowed is full, of which O steps are in n/X
+already. Where all lengths are equal, waves
 of D end at once, and only the last, smaller one is lost. Of n requests that come at once the k-th
 begins when k - D have ended. Many runs of one model under one engine are columns.
 """
@@ -51,7 +52,8 @@ class Traffic:
 
     arrival: offline, batch, closed or open. concurrency: requests under way; requests: of the whole
     run, 0 where it goes on, and as many as take least_s; rate_per_s: requests that arrive. varied:
-    lengths spread around their means. ttft_s, tpot_s: what must be kept, by the 99th percentile.
+    lengths spread around their means, up to `longest`. ttft_s, tpot_s: what must be kept, by the
+    99th percentile.
     """
 
     arrival: str
@@ -60,6 +62,7 @@ class Traffic:
     rate_per_s: Number = 0.0
     least_s: float = 0.0
     varied: bool = False
+    longest: Number = np.inf
     ttft_s: Number = np.inf
     tpot_s: Number = np.inf
 
@@ -78,7 +81,7 @@ class Traffic:
 
 #: Fields of a request and of a load that may differ from column to column.
 OF_REQUEST = ("input_tokens", "output_tokens", "cached_tokens", "accepted", "spread")
-OF_TRAFFIC = ("concurrency", "requests", "rate_per_s", "ttft_s", "tpot_s")
+OF_TRAFFIC = ("concurrency", "requests", "rate_per_s", "longest", "ttft_s", "tpot_s")
 
 
 @dataclass(frozen=True)
@@ -284,7 +287,9 @@ def _all_at_once(run: Run, steady: Steady) -> Outcome:
 def _ending(run: Run, requests: Number, held: Number, full_s: Number) -> Number:
     """Seconds that a run takes after its last request began, beyond what n/X has of it."""
     if run.traffic.varied:
-        waits = np.maximum(np.log(np.maximum(held, 1.0)) + np.euler_gamma - 1.0, 0.0)
+        last = np.log(np.maximum(held, 1.0)) + np.euler_gamma
+        last = np.minimum(last, run.traffic.longest / run.request.output_tokens)
+        waits = np.maximum(last - 1.0, 0.0)
         return run.request.decode_steps * waits * decode_s(run, np.ones(len(run)))
     rest = np.mod(requests, held)
     last = decode_s(run, rest / run.lanes) - rest / held * full_s

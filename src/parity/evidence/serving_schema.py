@@ -110,6 +110,7 @@ class ServingRow(Record, frozen=True, kw_only=True):
     ranks_per_chip: int = 0  # what the degrees count, for one chip
     attention_dp: Literal["", "yes", "no"] = ""  # whether each rank of experts has its own tokens
     lengths: Literal["", "fixed", "mean"] = ""  # what isl and osl are of the requests
+    longest: float = 0.0  # answer that may be given, in tokens
     arrival: Arrival = ""
     concurrency: int = 0  # requests under way, of the whole system
     rate_per_s: float = 0.0  # requests that arrive
@@ -167,6 +168,7 @@ SERVING_COLUMNS: dict[str, Number | Words] = {
     "ranks_per_chip": Number(1, 64),
     "attention_dp": Words(3, ("yes", "no")),
     "lengths": Words(10, ("fixed", "mean")),
+    "longest": _TOKENS,
     "arrival": Words(10, ("offline", "batch", "closed", "open")),
     "concurrency": Number(1, 1e9),
     "rate_per_s": Number(1e-6, 1e9, whole=False),

@@ -128,6 +128,7 @@ def traffic_of(case: ServingCase, replicas: Number) -> Traffic:
         rate_per_s=row.rate_per_s / replicas,
         least_s=_OFFLINE_S if row.scenario == "offline" else 0.0,
         varied=row.lengths == "mean",
+        longest=row.longest or np.inf,
         ttft_s=row.ttft_limit_ms / 1e3 or np.inf,
         tpot_s=row.tpot_limit_ms / 1e3 or np.inf,
     )

@@ -62,6 +62,7 @@ class ServingBenchmark(Record, frozen=True, kw_only=True):
     server: tuple[float, float] = (0.0, 0.0)
     interactive: tuple[float, float] = (0.0, 0.0)
     lengths: str = "mean"  # of answers
+    longest: float = 0.0  # of them, in tokens
     beams: int = 0
 
 

@@ -208,7 +208,7 @@ def _benchmark(row: ServingRow) -> dict[str, Any]:
         return {}
     limits = known.interactive if row.scenario == "interactive" else known.server
     facts: dict[str, Any] = {"isl": known.isl, "osl": known.osl, "lengths": known.lengths}
-    facts["beams"] = known.beams
+    facts |= {"beams": known.beams, "longest": known.longest}
     if row.scenario == "offline":
         return {**facts, "requests": known.requests}
     return {**facts, "ttft_limit_ms": limits[0], "tpot_limit_ms": limits[1]}
