@@ -60,12 +60,15 @@ def rates(
     draw: Draw = central,
     software: Software | None = None,
     weights: str = "",
+    *,
+    serving: bool = False,
 ) -> Rates:
     """Achieved rates of `machine` with matrix products in `dtype`, attention in 16 bits.
 
     software: whose kernels they are; the best there are where it is None. weights: what weights
     are stored in where that is narrower: they are widened as they are read, which costs a share
-    of the rate [Frantar et al. 2024, MARLIN, arXiv 2408.11743].
+    of the rate [Frantar et al. 2024, MARLIN, arXiv 2408.11743]. serving: for the short and varied
+    steps of an engine, not for hours of training.
     """
     kernel_share = software.kernel_share if software else 1.0
     flash = flash_share(machine, software.flash, draw) if software else 1.0
@@ -76,14 +79,14 @@ def rates(
     if software and narrow:
         flash = flash * software.narrow_attention
     wide_peak = kernel_share * machine.peak_flop_per_s[half]
-    held = flash * wide_peak * attention.attention_sustained
+    held = flash * wide_peak * (attention.served if serving else attention.attention_sustained)
     peak = kernel_share * machine.peak_flop_per_s[dtype] * eff.widened
     wide = software is not None and software.wide_weight_gradients and narrow
     return Rates(
         dtype=dtype,
         element_bytes=DTYPE_BYTES[dtype],
         weight_bytes=DTYPE_BYTES[weights or dtype],
-        gemm_flop_per_s=peak * eff.gemm * eff.sustained,
+        gemm_flop_per_s=peak * eff.gemm * (eff.served if serving else eff.sustained),
         gemm_bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.gemm_memory,
         gemm_launch_s=eff.gemm_launch_s,
         routed_launch_s=eff.routed_launch_s,

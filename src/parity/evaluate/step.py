@@ -74,7 +74,7 @@ def served(
     for kind in kinds:
         multiplied = multiplied_in(machine, kind, precision)
         widened = kind if multiplied != MULTIPLIED.get(kind, kind) else ""
-        held = rates(machine, multiplied, draw, software, widened)
+        held = rates(machine, multiplied, draw, software, widened, serving=True)
         by_dtype[kind] = replace(
             held,
             cast=own.casts,

@@ -1,8 +1,8 @@
 """What kernels reach of the peak, as data: per chip, chip family and dtype, with ranges.
 
-Three files: `efficiency.toml` is kept by hand; `kernels.toml` is written by `tools/fit_kernels.py`,
+Four files: `efficiency.toml` is kept by hand; `kernels.toml` is written by `tools/fit_kernels.py`,
 fitted to measured tables of kernels; `steps.toml` by `tools/fit_steps.py`, fitted to training
-steps. The later goes before the earlier.
+steps; `serving.toml` by the same, fitted to serving. The later goes before the earlier.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Curves(Record, frozen=True):
     routed_launch_s: ByKey = msgspec.field(default_factory=dict)
     routed_passes: ByKey = msgspec.field(default_factory=dict)
     sustained: ByKey = msgspec.field(default_factory=dict)
+    served: ByKey = msgspec.field(default_factory=dict)
     attention_forward: Coefficient | None = None
     attention_backward: Coefficient | None = None
     attention_launch_s: Coefficient | None = None
@@ -93,6 +94,7 @@ class Efficiency:
     attention_shape: AttentionShape
     sustained: Number  # of these rates, when kernels follow one another for hours
     attention_sustained: Number  # of the rate of attention
+    served: Number  # of these rates, in the short and varied steps of serving
     scan: Number  # of the 16-bit peak, by chunked recurrences
     widened: Number  # of the rate of products, where weights are widened as they are read
     memory: Number
@@ -105,9 +107,10 @@ def book() -> Book:
     """The efficiency files, read once."""
     data = files("parity.timing").joinpath("data")
     merged: dict[str, Any] = {}
-    for name in ("efficiency.toml", "kernels.toml", "steps.toml"):
+    for name in ("efficiency.toml", "kernels.toml", "steps.toml", "serving.toml"):
         _merge(merged, tomllib.loads(data.joinpath(name).read_text("utf-8")))
     merged.pop("software")  # `timing/software.py` reads that
+    merged.pop("engines")  # and `timing/engine.py` that
     return msgspec.convert(merged, Book)
 
 
@@ -172,6 +175,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str =
         attention_shape=pick("attention_shape")[1],
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         attention_sustained=number("attention_sustained"),
+        served=number("served"),
         scan=number("scan"),
         widened=number("widened", stored) if stored else 1.0,
         memory=number("memory"),
