@@ -32,6 +32,7 @@ from parity.evaluate.serving_memory import cache_per_request, room_for_cache, we
 from parity.evaluate.step import Served, Step, draft_time, step
 from parity.layout.layout import Layout
 from parity.layout.step import Load
+from parity.timing.engine import Engine
 from parity.workload.request import Request
 
 #: Use of the budget beyond which its queue is not followed: a closed system has no more
@@ -60,6 +61,13 @@ class Steady:
     fits: Number
 
 
+def tokens_read(engine: Engine, request: Request) -> Number:
+    """Tokens of the cache that decoding reads for a request, on average. Kernels compiled for one
+    shape read a cache of the longest.
+    """
+    return request.reserved_context if engine.whole_cache else request.mean_context
+
+
 def steady_state(
     model: Served, layout: Layout, decoding: Number, request: Request, token_budget: Number
 ) -> Steady:
@@ -77,8 +85,9 @@ def steady_state(
     taken = np.where(new < room, np.minimum(new * waiting, room), room)
     beside = decoding if _shared(model) else np.zeros_like(decoding)
     prefix = (request.input_tokens, request.cached_tokens)
-    none = Load(decoding, request.mean_context, queries=queries)
-    some = Load(beside, request.mean_context, taken, *prefix, queries)
+    read = tokens_read(engine, request)
+    none = Load(decoding, read, queries=queries)
+    some = Load(beside, read, taken, *prefix, queries)
     decode, prompt = step(model, layout, none), step(model, layout, some)
     often = begin * new / taken  # steps with prompts, for each step that decodes
     alone = np.maximum(1 - often, 0.0) if _shared(model) else 1.0

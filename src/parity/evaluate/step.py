@@ -179,8 +179,8 @@ def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
     communication = exchanged + (layout.pp - 1) * handed
     none = Cost(0.0, 0.0, 0.0)
     parts = add(none, *products), add(none, *decode), add(none, *prompt)
-    host = host_time(model, load)
     chip = add(*parts).total_s + communication
+    host = host_time(model, load, chip)
     return Step(*parts, communication, host, with_host(chip, host, model.engine))
 
 
@@ -205,14 +205,18 @@ def _cost(work: Work, rate: Rates, model: Served) -> Cost:
     return add(forward_cost(work, rate, model.software), permute_cost(work, rate))
 
 
-def host_time(model: Served, load: Load) -> Number:
+def host_time(model: Served, load: Load, chip_s: Number) -> Number:
     """What the host does for one step: a part per step, per request, and, where prompts are in it
     and no graph is replayed, per operator. [s]
+
+    The chip works on one operator while the next is started, so that starting them only shows
+    beyond `chip_s`; a host that prepares the next step meanwhile does one thing after another.
     """
     arch, engine = model.arch, model.engine
     operators = sum(b.count * len(b.operators) for b in arch.blocks)
-    eager = np.where(load.prompt_tokens > 0, engine.launches_s * operators, 0.0)
-    return engine.step_s + engine.sequence_s * (load.sequences + load.prompts) + eager
+    starting = np.where(load.prompt_tokens > 0, engine.launches_s * operators, 0.0)
+    shown = starting if engine.overlapped else np.maximum(starting - chip_s, 0.0)
+    return engine.step_s + engine.sequence_s * (load.sequences + load.prompts) + shown
 
 
 def draft_time(model: Served, layout: Layout, load: Load, drafted: int) -> Number:

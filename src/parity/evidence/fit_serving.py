@@ -22,10 +22,9 @@ GROUPS = (
     Group(".served.16", 0.95, 0.08, 0.10, 1.3),
     Group(".served.8", 0.95, 0.08, 0.10, 1.3),
     Group(".served.4", 0.95, 0.08, 0.10, 1.3),
-    Group(".kernel_share", 1.0, 0.02, 0.06, 1.3),
     Group(".bandwidth_share", 0.95, 0.05, 0.12, 1.15),
     Group(".launch_share", 0.6, 0.15, 0.25, 3.0),
-    Group(".routed", 1.4, 0.20, 0.30, 4.0),
+    Group(".routed", 1.2, 0.10, 0.35, 4.0),
     # Engines of 2024 spent 5 to 40 ms of host time on a step, those of 2025 1 to 5 [vLLM blog,
     # v0.6.0 performance update; vLLM V1, 2025-01].
     Group(".step_s", 2.5e-3, 0.40, 0.60, 60e-3),

@@ -24,7 +24,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from parity.catalogue.machine import Number
-from parity.evaluate.serving import Steady, steady_state
+from parity.evaluate.serving import Steady, steady_state, tokens_read
 from parity.evaluate.serving_memory import (
     cache_per_request,
     room_for_cache,
@@ -204,9 +204,8 @@ def prompts_alone(run: Run, together: Number) -> tuple[Number, Number]:
 def decode_s(run: Run, count: Number) -> Number:
     """Seconds of a step in which `count` requests of a lane decode and nothing else is done."""
     each, queries = np.maximum(count, 1.0), run.request.drafted + 1.0
-    return step(
-        run.model, run.layout, Load(each, run.request.mean_context, queries=queries)
-    ).total_s
+    read = tokens_read(run.model.engine, run.request)
+    return step(run.model, run.layout, Load(each, read, queries=queries)).total_s
 
 
 def tokens_alone(run: Run, decoding: Number) -> Outcome:

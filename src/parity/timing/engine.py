@@ -36,7 +36,7 @@ class Engine(Record, frozen=True):
     step_s: float  # of the host, per step: scheduling, launching, sampling
     sequence_s: float  # of the host, per request of a step: sampling, detokenising, streaming
     overlapped: bool  # whether the host prepares a step while the chip works on the one before
-    launches_s: float  # of the host, per operator of a step that holds prompts: these have no graph
+    launches_s: float  # of the host, to start an operator of a step with prompts: it has no graph
     mixed: bool  # prompts and decoding requests share a step
     chunked: bool  # prompts are cut to the token budget
     memory_share: float  # of the chip's memory that the engine may take
@@ -46,6 +46,7 @@ class Engine(Record, frozen=True):
     token_budget: int  # tokens of a step, by default
     reserves_output: bool  # a request's whole output is reserved before it starts
     static_batch: bool  # a batch is filled once, and its slowest request ends it
+    whole_cache: bool  # decoding reads a cache as long as the longest request
     expert_skew: float  # spread of the load of experts over its mean
     two_batch_overlap: bool  # two halves of a step hide each other's exchange of tokens
     narrow_dispatch: bool  # tokens travel to experts in 8 bits
