@@ -176,7 +176,7 @@ def test_prompts_and_tokens_alone_are_predicted():
     assert 10 < first < 60
     decode = {"model": "DeepSeek-V3", "chip": "h800", "chip_count": 128, "dp": 128, "ep": 128,
               "tp": 1, "precision_weights": "fp8", "isl": 0.0, "osl": 0.0, "context": 4096.0,
-              "mode": "disagg-decode", "batch_or_concurrency": "64 per GPU",
+              "mode": "disagg-decode", "batch_or_concurrency": "64 per GPU", "engine": "",
               "metric": "output_throughput_per_chip", "value": 2324.0}  # fmt: skip
     assert predicted(**decode) == pytest.approx(2324, rel=0.5)
 

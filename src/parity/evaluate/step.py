@@ -46,6 +46,7 @@ class Served:
     engine: Engine
     software: Software
     by_dtype: dict[str, Rates]  # achieved rates by what weights are stored in
+    elapsed: Number = 1.0  # time of a step over what the equations say, for ranges
 
     def rate(self, op: Operator, *, outside: bool) -> Rates:
         """Rates of the products of `op`."""
@@ -84,7 +85,9 @@ def served(
             gemm_launch_s=held.gemm_launch_s * own.launch_share,
             cache_launch_s=held.cache_launch_s * own.launch_share,
         )
-    return Served(arch, precision, machine, own, software, by_dtype)
+    key = f"engine.{engine.owners['misses']}.elapsed.{machine.chip.id}"
+    elapsed = draw(key, 1.0, *engine.misses)
+    return Served(arch, precision, machine, own, software, by_dtype, elapsed)
 
 
 def multiplied_in(machine: Machine, kind: str, precision: Precision) -> str:
@@ -139,7 +142,7 @@ def step(model: Served, layout: Layout, load: Load) -> Step:
         busy = with_host(shown, whole.host_s, model.engine)
     return Step(
         whole.products, whole.decode_attention, whole.prompt_attention,
-        whole.communication_s, whole.host_s, busy,
+        whole.communication_s, whole.host_s, busy * model.elapsed,
     )  # fmt: skip
 
 
@@ -149,14 +152,15 @@ def with_host(chip_s: Number, host_s: Number, engine: Engine) -> Number:
 
 
 def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
-    arch, tokens = model.arch, load.tokens(layout)
+    arch, filled = model.arch, filled_up(load, model.engine)
+    tokens = filled.tokens(layout)
     products: list[Cost] = []
     decode: list[Cost] = []
     prompt: list[Cost] = []
     exchanged: Number = np.zeros(len(layout))
     hottest = hottest_share(arch, layout, tokens, model.engine.expert_skew)
     for block in arch.blocks:
-        for op, work, there in _works(block.operators, model, layout, load, hottest):
+        for op, work, there in _works(block.operators, model, layout, load, filled, hottest):
             rate = model.rate(op, outside=False)
             slower = model.engine.routed if is_routed(op) else 1.0
             cost = times(np.where(there, block.count, 0) * slower, _cost(work, rate, model))
@@ -164,8 +168,8 @@ def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
             if isinstance(work, AttentionWork):
                 kind = decode if work.cached else prompt
             kind.append(cost)
-        exchanged = exchanged + block.count * exchange_time(block.operators, model, layout, load)
-    ends = load.sequences * load.queries + load.prompts
+        exchanged = exchanged + block.count * exchange_time(block.operators, model, layout, filled)
+    ends = filled.decode_tokens + load.prompts
     half = model.by_dtype[model.precision.half]
     for op in arch.embedding:
         work = step_works(op, layout, load, model.kv_bytes)[0][0]
@@ -184,13 +188,36 @@ def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
     return Step(*parts, communication, host, with_host(chip, host, model.engine))
 
 
+def filled_up(load: Load, engine: Engine) -> Load:
+    """The load with as many requests as the smallest graph that holds them was made for.
+
+    Where a step without prompts is replayed as a graph, empty requests make up the difference;
+    beyond the largest graph there are none. Attention has nothing to read for them.
+    """
+    sizes = np.array(engine.graph_sizes, dtype=float)
+    if not len(sizes):
+        return load
+    at = np.searchsorted(sizes, load.sequences - 1e-9)
+    size = np.append(sizes, 0.0)[at]
+    replayed = (load.prompt_tokens <= 0) & (load.sequences > 0)
+    return replace(
+        load, sequences=np.where(replayed, np.maximum(load.sequences, size), load.sequences)
+    )
+
+
 def _works(
-    operators: tuple[Operator, ...], model: Served, layout: Layout, load: Load, hottest: Number
+    operators: tuple[Operator, ...],
+    model: Served,
+    layout: Layout,
+    load: Load,
+    filled: Load,
+    hottest: Number,
 ) -> list[tuple[Operator, Work, Number]]:
     """The works of a layer, those of one input and weight as one product."""
     found: list[tuple[Operator, Work, Number]] = []
     for op in operators:
-        for work, there in step_works(op, layout, load, model.kv_bytes, hottest):
+        held = load if isinstance(op, Attention) else filled
+        for work, there in step_works(op, layout, held, model.kv_bytes, hottest):
             if found and shares_input(op, found[-1][0]):
                 before, merged, _ = found[-1]
                 assert isinstance(work, Gemm)

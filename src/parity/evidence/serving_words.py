@@ -131,7 +131,8 @@ def words_of(row: ServingRow) -> str:
     """All that tables by text are looked up with."""
     parts = (
         row.engine, row.family, row.precision_weights, row.weights, row.chip, row.model,
-        row.source, row.where, row.batch_or_concurrency, row.notes, f"isl {row.isl:g} osl {row.osl:g};",
+        row.source, row.where, row.batch_or_concurrency, row.notes,
+        f"isl {row.isl:g} osl {row.osl:g};",
     )  # fmt: skip
     return " ".join(parts)
 

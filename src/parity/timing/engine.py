@@ -37,6 +37,7 @@ class Engine(Record, frozen=True):
     sequence_s: float  # of the host, per request of a step: sampling, detokenising, streaming
     overlapped: bool  # whether the host prepares a step while the chip works on the one before
     launches_s: float  # of the host, to start an operator of a step with prompts: it has no graph
+    graph_sizes: tuple[int, ...]  # requests that a step without prompts is filled up to
     mixed: bool  # prompts and decoding requests share a step
     chunked: bool  # prompts are cut to the token budget
     memory_share: float  # of the chip's memory that the engine may take
@@ -47,6 +48,7 @@ class Engine(Record, frozen=True):
     reserves_output: bool  # a request's whole output is reserved before it starts
     static_batch: bool  # a batch is filled once, and its slowest request ends it
     whole_cache: bool  # decoding reads a cache as long as the longest request
+    misses: tuple[float, float]  # range of measured times over those predicted without them
     expert_skew: float  # spread of the load of experts over its mean
     two_batch_overlap: bool  # two halves of a step hide each other's exchange of tokens
     narrow_dispatch: bool  # tokens travel to experts in 8 bits
