@@ -21,6 +21,8 @@ from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.mixed import mixed_answer
 from parity.outputs.planning import plan_answer
+from parity.outputs.serving import serving_answer
+from parity.outputs.serving_fields import Told
 from parity.questions import (
     Quantity,
     Run,
@@ -48,6 +50,18 @@ from parity.search.pareto import trades
 from parity.search.pinned import pinned
 from parity.search.precision import choose_precision
 from parity.search.replica import ServingJob, best_replica
+from parity.search.serving_percentiles import checked
+from parity.search.serving_plan import ServingQuestion, priced_choices
+from parity.search.serving_plan import trades as serving_trades
+from parity.serve_questions import (
+    load,
+    percentile,
+    requests,
+    serving_chips,
+    serving_engine,
+    serving_mode,
+    serving_pool,
+)
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT
 from parity.units import parse, parse_length
@@ -162,6 +176,67 @@ def _plan_fleet(
     findings = (*chosen, *mixing.mixed_findings(found.plan), *dict.fromkeys(about))
     course = mixed_run(arch, found.plan, era, stated)
     return mixed_answer(arch, course, found.missed, findings, few(top))
+
+
+def plan_serve(
+    model: str,
+    on: str,
+    *,
+    isl: Quantity | None = None,
+    osl: Quantity | None = None,
+    rps: Quantity | None = None,
+    concurrency: Quantity | None = None,
+    users: Quantity | None = None,
+    think: Quantity | None = None,
+    ttft: Quantity | None = None,
+    tpot: Quantity | None = None,
+    profile: str | None = None,
+    prefix: Quantity | None = None,
+    speculate: int = 0,
+    dtype: str = "auto",
+    kv: str = "auto",
+    engine_generation: str | None = None,
+    mode: str = "auto",
+    prefill_on: str | None = None,
+    p: int = 99,
+    cluster: str = "",
+    top: int = 3,
+    report: Report | None = None,
+) -> Answer:
+    """How many of the chips `on` serve `model` under a load within latencies, laid out how.
+
+    on: `h20`, or `16xh20`, which asks what they carry. isl, osl: tokens of a prompt and an answer,
+    on average. rps: requests a second; concurrency: requests under way; users: people who pause for
+    `think` between requests; none of them asks for as much as the chips carry. ttft, tpot: `2s`,
+    `50ms`, or `none`; p: the percentile of requests at which they hold. profile: `chat`, `rag`,
+    `code`, `agent` or `batch` for what is not given.
+    prefix: share of prompts found in the prefix cache. speculate: tokens drafted for each step.
+    engine_generation: an engine, `vllm`, or a generation of one, `vllm-v0`. mode: `aggregated`,
+    `disaggregated` or `auto`. prefill_on: chips that take the prompts, as in `8xh100`. top: plans
+    shown.
+
+    Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` with P1xx.
+    """
+    arch, batch = find_model(model), serving_chips(on, "--on")
+    asked = requests(arch.name, profile, isl, osl, prefix, speculate, ttft, tpot)
+    need = load(
+        rps, concurrency, users, think, traced=False, counted=batch.count is not None, on=on
+    )
+    way, cost = serving_mode(mode, prefill_on), serving_engine(engine_generation, batch.chip)
+    words = (asked_dtype(dtype), asked_dtype(kv), cost[1], cluster)
+    pool, passed = serving_pool(arch, batch, asked, *words)
+    prompts = None
+    if prefill_on is not None:
+        other = serving_chips(prefill_on, "--prefill-on")
+        prompts, _ = serving_pool(arch, other, asked, *words[:3], "")
+    question = ServingQuestion(arch, pool, cost[0], need, way, prompts, few(top))
+    at = percentile(p)
+    found = checked(question, asked.vary, at, report=report)
+    told = Told(
+        question, found, passed, cost[1], at, asked.assumed, serving_trades(question),
+        priced_choices(found.asked, passed, words[1]),
+    )  # fmt: skip
+    return serving_answer(told)
 
 
 def match(

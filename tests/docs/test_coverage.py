@@ -30,11 +30,13 @@ NAMED = (".values", ".ratios", ".sources", ".dtypes", "groups")
 #: Lists and objects that the page describes in one row.
 WHOLE = (
     "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
-    "answer.parts[].layout", "findings[]", "runners_up[]",
+    "answer.parts[].layout", "findings[]", "runners_up[]", "answer.engine_settings",
+    "answer.layout.prefill",
 )  # fmt: skip
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
     ("plan", "train", "llama-3.2-1b", "--on", "32xh100,16xh20,1xv100"),
+    ("plan", "serve", "gpt-oss-20b", "--on", "h100", "--rps", "2"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
     ("models", "llama-3.2-1b"),
@@ -62,7 +64,7 @@ def commands(app: App, chain: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
 def test_every_command_shows_its_help(pages):
     page = pages["docs/reference/cli.md"]
     found = [" ".join(chain) for chain in commands(build_app())]
-    assert {"plan train", "match", "chips", "models"} <= set(found)
+    assert {"plan train", "plan serve", "match", "chips", "models"} <= set(found)
     assert [name for name in found if f"$ parity {name} --help\n" not in page] == []
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
         "parity.apps.commands.match:match",
         "Count how many of one chip equal so many of another.",
     ),
-    "plan": ("parity.apps.commands.plan:plan", "Lay out a training run on chips."),
+    "plan": ("parity.apps.commands.plan:plan", "Lay out a training run, or a service, on chips."),
     "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
     "validate": (

@@ -13,10 +13,12 @@ WIDTH = 30
 
 
 def progress_bar(
-    stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    what: str = "layouts",
 ) -> Callable[[int, int], None] | None:
-    """A function of (layouts done, of how many) that draws a bar on `stream`, stderr unless given,
-    once the work has taken a second; None where that is no terminal.
+    """A function of (so many of `what` done, of how many) that draws a bar on `stream`, stderr
+    unless given, once the work has taken a second; None where that is no terminal.
     """
     out = stream or sys.stderr
     if not out.isatty():
@@ -33,7 +35,7 @@ def progress_bar(
         if clock() - start > PATIENCE_S:
             full = WIDTH * done // count
             bar = "█" * full + "░" * (WIDTH - full)
-            out.write(f"\r{bar} {100 * done // count:3d} % of {count:,} layouts")
+            out.write(f"\r{bar} {100 * done // count:3d} % of {count:,} {what}")
             out.flush()
             drawn = True
 

@@ -38,7 +38,24 @@ class Words(Record, frozen=True):
     text: str
 
 
-Part = Table | Fields | Bars | Words
+class Series(Record, frozen=True):
+    """Points of one kind, in order; joined where they follow one another in time."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    joined: bool = False
+
+
+class Chart(Record, frozen=True):
+    """A plot of numbers with two axes from zero on."""
+
+    title: str
+    x: str  # what is measured across, with its unit
+    y: str
+    series: tuple[Series, ...]
+
+
+Part = Table | Fields | Bars | Words | Chart
 
 
 class Document(Record, frozen=True):

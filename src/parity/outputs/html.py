@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from parity.outputs.document import Bars, Document, Fields, Part, Table, Words
+from parity.outputs.chart_svg import drawn
+from parity.outputs.document import Bars, Chart, Document, Fields, Part, Table, Words
 from parity.record import Finding
 
 
@@ -32,6 +33,8 @@ def _part(part: Part) -> str:
             return _table(part.title, (), rows, "lr")
         case Words():
             return f"<p>{escape(part.text)}</p>"
+        case Chart():
+            return f"<figure>{drawn(part)}</figure>"
 
 
 def _table(

@@ -111,22 +111,24 @@ def _diagonal(low: int, high: int, band: float) -> list[str]:
 def _marks(dots: Sequence[Dot], group: str, style: tuple[str, str], low: int, high: int) -> str:
     colour, shape = style
     drawn = [
-        _mark(_x(dot.measured, low, high), _y(dot.predicted, low, high), shape)
+        mark_path(_x(dot.measured, low, high), _y(dot.predicted, low, high), shape)
         for dot in dots
         if dot.group == group
     ]
     return (
-        f'<path d="{"".join(drawn)}" {_paint(colour, shape)}><title>{escape(group)}</title></path>'
+        f'<path d="{"".join(drawn)}" {paint(colour, shape)}><title>{escape(group)}</title></path>'
     )
 
 
-def _paint(colour: str, shape: str) -> str:
+def paint(colour: str, shape: str) -> str:
+    """The attributes of marks of one colour and shape."""
     if shape in ("cross", "ring"):
         return f'fill="none" stroke="{colour}" stroke-width="1.4" stroke-opacity="0.75"'
     return f'fill="{colour}" fill-opacity="0.6"'
 
 
-def _mark(x: float, y: float, shape: str) -> str:
+def mark_path(x: float, y: float, shape: str) -> str:
+    """The path of one mark."""
     r = RADIUS
     match shape:
         case "square":
@@ -149,7 +151,7 @@ def _legend(dots: Sequence[Dot], style: dict[str, tuple[str, str]]) -> list[str]
         if x + 24 + 7.4 * len(words) > WIDTH - RIGHT:
             x, y = float(LEFT), y + 22
         out += [
-            f'<path d="{_mark(x + 6, y - 4, shape)}" {_paint(colour, shape)}/>',
+            f'<path d="{mark_path(x + 6, y - 4, shape)}" {paint(colour, shape)}/>',
             f'<text x="{x + 18:.0f}" y="{y:.0f}">{escape(words)}</text>',
         ]
         x += 36 + 7.4 * len(words)

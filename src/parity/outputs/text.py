@@ -12,7 +12,8 @@ import textwrap
 import unicodedata
 from typing import IO, Literal
 
-from parity.outputs.document import Bars, Document, Fields, Part, Table, Words
+from parity.outputs.chart_text import plotted
+from parity.outputs.document import Bars, Chart, Document, Fields, Part, Table, Words
 from parity.record import Finding, Record
 
 Style = Literal["bold", "dim", "red", "yellow", "green", "cyan"]
@@ -133,6 +134,13 @@ def _part(part: Part, page: Page) -> str:
             return _bars(part, page)
         case Words():
             return wrap(part.text, page)
+        case Chart():
+            title, *lines = plotted(part, min(page.width, 84))
+            return "\n".join([styled(clean(title), "bold", page), *map(_plain_line, lines)])
+
+
+def _plain_line(line: str) -> str:
+    return line if line.isascii() else "".join(c if c.isprintable() else "?" for c in line)
 
 
 def _fields(part: Fields, page: Page) -> str:

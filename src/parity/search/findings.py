@@ -73,6 +73,14 @@ CODES: dict[str, tuple[str, str]] = {
         "context too long",
         "Requests are longer than the positions that the model has.",
     ),
+    "P114": (
+        "too few chips for the load",
+        "The chips do not carry the load within the latencies; the answer shows what they carry.",
+    ),
+    "P115": (
+        "percentile missed",
+        "On average the latencies hold, but not for so many of the requests that were replayed.",
+    ),
     "P201": (
         "weak figure",
         "A catalogue figure this answer rests on was not read at its source: recalled, derived, "

@@ -87,6 +87,7 @@ def best_pools(
         most_requests_per_s=best.requests_per_s,
         most=best.requests_per_s if need.amount is None else need.amount * share,
         requests_per_s=at,
+        most_decoding=row.decoding,
         prefill=best.prefill,
         prefill_replicas=best.n_prefill,
         meets=best.enough,

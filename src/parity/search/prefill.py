@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parity.catalogue.machine import UNBOUNDED, Machine, Number
+from parity.catalogue.machine import UNBOUNDED, Draw, Machine, Number, machine
 from parity.errors import Infeasible
 from parity.evaluate.serving_memory import cache_per_request, room_for_cache
 from parity.evaluate.step import Served, served, step
@@ -21,6 +21,7 @@ from parity.timing.collective import send
 from parity.timing.engine import Engine
 from parity.units import render
 from parity.workload.operator import Architecture
+from parity.workload.request import Request
 
 #: Share of the time that prompts keep a pool busy at most: its queue grows without end at 1.
 BUSIEST = 0.9
@@ -36,6 +37,7 @@ class Prefill:
 
     model: Served
     layout: Layout
+    request: Request
     prompts: int  # of a step of one lane
     pass_s: float
     transfer_s: float  # of what it cached, beyond what hides behind the pass
@@ -86,11 +88,24 @@ def prefills(
         raise Infeasible(*_too_slow(model, job, float(np.min(once + shown))))
     return [
         Prefill(
-            model, layout.take(np.array([i])), int(prompts[i]), float(once[i]), float(shown[i]),
-            float(ttft[i]), float(rate[i]),
+            model, layout.take(np.array([i])), request, int(prompts[i]),
+            float(once[i]), float(shown[i]), float(ttft[i]), float(rate[i]),
         )
         for i in best_of_each_size(rate, layout.chips)
     ]  # fmt: skip
+
+
+def sampled_pass(found: Prefill, draw: Draw) -> Number:
+    """Time of a step of the replica over the ranges of all figures, shape (samples,). [s]"""
+    own, request = found.machine, found.request
+    drawn = machine(own.chip, own.cluster_id, draw)
+    model = served(found.model.arch, found.model.precision, drawn, found.model.engine, draw)
+    load = Load(
+        np.zeros(1), 1.0, np.array([found.prompts * request.new_tokens]),
+        request.input_tokens, request.cached_tokens,
+    )  # fmt: skip
+    total = step(model, found.layout, load).total_s
+    return np.atleast_2d(total)[..., 0]
 
 
 def _ways(

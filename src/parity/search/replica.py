@@ -23,7 +23,10 @@ from parity.workload.precision import Precision
 from parity.workload.request import Request
 
 #: Decoding requests of a lane that are tried: every number to 16, then 6 % apart.
-BATCHES = sorted({*range(1, 17), *(round(16 * 2 ** (i / 12)) for i in range(97))})
+BATCHES = (
+    0.0625, 0.125, 0.25, 0.5,  # long prompts, short answers: most of the time nobody decodes
+    *sorted({*range(1, 17), *(round(16 * 2 ** (i / 12)) for i in range(97))}),
+)  # fmt: skip
 #: Tokens of a step that are tried beside the engine's default, where latency counts.
 SMALL_BUDGETS = (512, 2048)
 #: Chips of one replica: dense models, mixtures of experts, whose experts spread wide, and chips
@@ -165,13 +168,14 @@ def replicas(
     layout = accepted(arch, target.chip, layout, job.precision.weights)
     layout = _where_it_fits(model, job.request, layout, target, most_chips)
     axes = {"at": np.arange(len(layout))}
-    axes = cross(axes, "batch", [b for b in BATCHES if b <= engine.max_sequences])
+    tried = np.array([b for b in BATCHES if b <= engine.max_sequences])
+    axes = cross(axes, "batch", range(len(tried)))
     budgets = {engine.token_budget} | (set() if job.patient else set(SMALL_BUDGETS))
     axes = cross(axes, "budget", sorted(budgets))
     held = _most_held(model, job.request, layout)
-    axes = keep(axes, axes["batch"] <= np.maximum(held[axes["at"]], 1.0))
+    axes = keep(axes, tried[axes["batch"]] <= np.maximum(held[axes["at"]], 1.0))
     columns_ = layout.take(axes["at"])
-    batch, budget = axes["batch"].astype(float), axes["budget"].astype(float)
+    batch, budget = tried[axes["batch"]], axes["budget"].astype(float)
     steady = steady_state(model, columns_, batch, job.request, budget)
     return Replicas(model, job.request, columns_, budget, steady)
 

@@ -47,8 +47,8 @@ class Need:
 class ServingPlan:
     """Replicas that serve, and what they do at the load asked for; without `prefill` they do all.
 
-    requests_per_s: at that load. most_requests_per_s: within the latencies asked for. most: the
-    same in what is needed, requests/s or users.
+    requests_per_s: at that load. most_requests_per_s, most_decoding: within the latencies asked
+    for. most: the same in what is needed, requests/s or users.
     """
 
     arch: Architecture
@@ -59,6 +59,7 @@ class ServingPlan:
     most_requests_per_s: float
     most: float
     requests_per_s: float
+    most_decoding: float  # requests of a lane that decode, at most
     prefill: Prefill | None = None
     prefill_replicas: int = 0
     meets: bool = True
@@ -163,6 +164,7 @@ def _at_load(
         most_requests_per_s=row.requests_per_s * count,
         most=float(most[0]) * count,
         requests_per_s=loaded.requests_per_s * count,
+        most_decoding=row.decoding,
         meets=meets,
     )  # fmt: skip
 

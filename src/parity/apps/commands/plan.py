@@ -1,4 +1,4 @@
-"""`parity plan`: the layout of a piece of work on given chips."""
+"""`parity plan`: the layout of a piece of work on given chips, and how many it takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from parity.apps.commands import words
 from parity.apps.progress import progress_bar
 from parity.outputs.envelope import Answer
 
-plan = App(name="plan", help="Lay out a training run on chips.")
+plan = App(name="plan", help="Lay out a training run, or a service, on chips.")
 
 
 @plan.command
@@ -47,3 +47,59 @@ def train(
     from parity import api
 
     return api.plan_train(**asked, report=progress_bar())
+
+
+@plan.command
+def serve(
+    model: words.Model,
+    /,
+    *,
+    on: Annotated[
+        str,
+        Parameter(
+            group=words.CHIPS,
+            help="Chips, as in h20; with a count, 16xh20, the answer is what they carry.",
+        ),
+    ],
+    rps: words.Rps = None,
+    concurrency: words.Concurrency = None,
+    users: words.Users = None,
+    think: words.Think = None,
+    profile: words.Profile = None,
+    isl: Annotated[
+        str | None, Parameter(group=words.WORK, help="Tokens of a prompt.", show_default=False)
+    ] = None,
+    osl: Annotated[
+        str | None, Parameter(group=words.WORK, help="Tokens of an answer.", show_default=False)
+    ] = None,
+    prefix: words.Prefix = None,
+    speculate: words.Speculate = 0,
+    dtype: Annotated[str, Parameter(group=words.WORK, help="Dtype of the weights.")] = "auto",
+    kv: words.Kv = "auto",
+    engine_generation: words.ServingEngine = None,
+    ttft: words.Ttft = None,
+    tpot: words.Tpot = None,
+    p: words.Percentile = 99,
+    mode: words.Mode = "auto",
+    prefill_on: Annotated[
+        str | None,
+        Parameter(
+            group=words.CHIPS, show_default=False, help="Other chips that take the prompts: 8xh100."
+        ),
+    ] = None,
+    cluster: words.Cluster = "",
+    top: words.Top = 3,
+    html: words.Html = None,
+    svg: words.Svg = None,
+) -> Answer:
+    """Plan a service: how many chips, laid out how, with what latency and settings."""
+    asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
+    from parity import api
+    from parity.outputs.page import write_page, write_svg
+
+    answer = api.plan_serve(**asked, report=progress_bar(what="requests"))
+    if html is not None:
+        write_page(answer, html)
+    if svg is not None:
+        write_svg(answer, svg)
+    return answer

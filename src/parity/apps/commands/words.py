@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Group, Parameter
@@ -11,6 +12,7 @@ TARGET = Group("Target", sort_key=2)
 CHIPS = Group("Chips", sort_key=3)
 SEARCH = Group("Search", sort_key=4)
 FAILURES = Group("Failures", sort_key=4)
+FILES = Group("Files", sort_key=5)
 
 Model = Annotated[
     str, Parameter(help="A name of `parity models`, a config.json, its folder, or owner/name.")
@@ -30,6 +32,64 @@ Software = Annotated[
 ]
 Engine = Annotated[
     str, Parameter(name="--engine", group=WORK, help="Generation of the serving engine.")
+]
+Rps = Annotated[
+    str | None, Parameter(group=WORK, help="Requests a second, on average.", show_default=False)
+]
+Concurrency = Annotated[
+    str | None, Parameter(group=WORK, help="Requests under way at a time.", show_default=False)
+]
+Users = Annotated[
+    str | None, Parameter(group=WORK, help="People who use it at a time.", show_default=False)
+]
+Think = Annotated[
+    str | None,
+    Parameter(group=WORK, help="Pause of a user between requests, as in 30s.", show_default=False),
+]
+Profile = Annotated[
+    str | None,
+    Parameter(
+        group=WORK,
+        show_default=False,
+        help="Kind of requests, for what is not given: chat, rag, code, agent, batch; else chat.",
+    ),
+]
+Prefix = Annotated[
+    str | None,
+    Parameter(
+        group=WORK, show_default=False, help="Share of prompts found in the prefix cache: 0.4."
+    ),
+]
+Speculate = Annotated[int, Parameter(group=WORK, help="Tokens drafted for each step.")]
+Ttft = Annotated[
+    str | None,
+    Parameter(group=TARGET, help="Most time to the first token: 2s, or none.", show_default=False),
+]
+Percentile = Annotated[
+    int, Parameter(name="--p", group=TARGET, help="Percentile of requests at which both hold.")
+]
+Mode = Annotated[
+    str,
+    Parameter(
+        group=SEARCH,
+        help="aggregated: replicas do prompts and decoding; disaggregated: a pool for each; auto.",
+    ),
+]
+ServingEngine = Annotated[
+    str | None,
+    Parameter(
+        name="--engine",
+        group=WORK,
+        show_default=False,
+        help="Serving engine, vllm, sglang or trtllm, or a generation of one, as in vllm-v0.",
+    ),
+]
+Html = Annotated[
+    Path | None,
+    Parameter(group=FILES, show_default=False, help="Write the answer as a page of its own."),
+]
+Svg = Annotated[
+    Path | None, Parameter(group=FILES, show_default=False, help="Write the chart as SVG.")
 ]
 Days = Annotated[
     str | None, Parameter(group=TARGET, help="Finish in so many days: the answer is how many.")

@@ -1,0 +1,326 @@
+"""A whole serving question: which mode, how many chips, what they trade, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from parity.catalogue.machine import Machine, Number
+from parity.errors import Infeasible
+from parity.evaluate.energy import chip_power
+from parity.evaluate.kernels import rates
+from parity.record import Finding
+from parity.search.findings import note, unmeasured, weak_figures
+from parity.search.gate import Choice, Gate
+from parity.search.pareto import front
+from parity.search.pools import Pool, best_pools
+from parity.search.precision import precision_of
+from parity.search.prefill import sampled_pass
+from parity.search.replica import ServingJob, replicas
+from parity.search.replica_rules import copied_cache, left_out
+from parity.search.run import p10_p90
+from parity.search.serve import Need, ServingPlan, best_plans, sampled_rates
+from parity.timing.draw import Sampler
+from parity.timing.engine import Engine
+from parity.units import render, significant
+from parity.workload.operator import Architecture
+
+Mode = Literal["auto", "aggregated", "disaggregated"]
+#: Two pools must serve so much more, or on so many chips fewer, to be worth their trouble.
+WORTH = 1.05
+#: Latency of a search that asks nothing but tries what latency would: finite, so that small token
+#: budgets are tried too. [s]
+ANY_S = 1e9
+#: The nearest plan may be so many times as slow as the fastest: the last bit costs most chips.
+NEARLY = 1.2
+#: Points of the front that are kept.
+MOST_POINTS = 24
+
+
+@dataclass(frozen=True)
+class ServingQuestion:
+    """What is asked: a load within latencies, on chips, by an engine."""
+
+    arch: Architecture
+    pool: Pool  # chips None: as many as it takes
+    engine: Engine
+    need: Need
+    mode: Mode = "auto"
+    prompts: Pool | None = None  # other chips for prompts
+    top: int = 3
+
+    @property
+    def counted(self) -> bool:
+        """Whether the number of chips is the answer."""
+        return self.pool.chips is None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trade between users and chips: one way to run the model, saturated."""
+
+    mode: str
+    words: str
+    chips: int
+    tokens_per_s_per_user: float
+    tokens_per_s_per_chip: float
+    ttft_s: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The best plans, and what they miss of the target."""
+
+    plans: tuple[ServingPlan, ...]
+    missed: tuple[Finding, ...] = ()
+
+    @property
+    def best(self) -> ServingPlan:
+        """The plan that is the answer."""
+        return self.plans[0]
+
+
+def serve(question: ServingQuestion) -> Outcome:
+    """The best plans of a question.
+
+    Where no plan is as fast as asked the nearest one comes back with `missed` saying by how much
+    (P106); where the chips do not carry the load, the plan that carries most (P114).
+    Raises `Infeasible` where the model does not fit at all.
+    """
+    missed: tuple[Finding, ...] = ()
+    asked = question
+    try:
+        plans = _plans(question)
+    except Infeasible as error:
+        if {f.code for f in error.findings if f.severity == "error"} != {"P106"}:
+            raise
+        missed = error.findings
+        question = _as_fast_as_can_be(question)
+        plans = _plans(question)
+    if not plans[0].meets:
+        missed = (*missed, _too_few(plans[0], asked))
+    return Outcome(tuple(plans), missed)
+
+
+def _plans(question: ServingQuestion) -> list[ServingPlan]:
+    """Plans of every mode asked for, the best first; what one mode cannot do, another may."""
+    found: list[ServingPlan] = []
+    refusals: list[Infeasible] = []
+    tries: list[Callable[[], list[ServingPlan]]] = []
+    if question.prompts is None and question.mode != "disaggregated":
+        tries.append(lambda: _together(question))
+    if question.mode != "aggregated":
+        tries.append(lambda: [_apart(question)])
+    for attempt in tries:
+        try:
+            found += attempt()
+        except Infeasible as error:
+            refusals.append(error)
+    if not found:
+        raise refusals[0]
+    found.sort(key=lambda plan: _merit(plan, question), reverse=True)
+    return found[: question.top]
+
+
+def _together(question: ServingQuestion) -> list[ServingPlan]:
+    pool = question.pool
+    return best_plans(
+        question.arch, pool.job, pool.machine, question.engine, question.need, pool.chips,
+        question.top,
+    )  # fmt: skip
+
+
+def _apart(question: ServingQuestion) -> ServingPlan:
+    pool, other = question.pool, question.prompts
+    shared = pool.chips if other is None else None
+    return best_pools(question.arch, other or pool, pool, question.engine, question.need, shared)
+
+
+def _merit(plan: ServingPlan, question: ServingQuestion) -> tuple[float, ...]:
+    """What a plan is ranked by, higher first."""
+    worth = WORTH if plan.mode == "aggregated" else 1.0
+    if question.counted and question.need.amount is not None:
+        return (plan.meets, -plan.chips / worth, plan.most_requests_per_s)
+    if question.counted:
+        return (plan.meets, worth * plan.most_requests_per_s / plan.chips)
+    return (plan.meets, worth * plan.most_requests_per_s)
+
+
+def _as_fast_as_can_be(question: ServingQuestion) -> ServingQuestion:
+    """The same with the latencies that come nearest to those asked for."""
+    job, pool = question.pool.job, question.pool
+    any_speed = replace(job, ttft_s=ANY_S, tpot_s=ANY_S)
+    found = replicas(question.arch, any_speed, pool.machine, question.engine, pool.chips or np.inf)
+    steady = found.steady
+    over = np.maximum(steady.ttft_s / job.ttft_s, steady.tpot_s / job.tpot_s)
+    i = int(np.argmin(np.where(steady.fits, over, np.inf)))
+    near = replace(
+        job,
+        ttft_s=max(job.ttft_s, float(steady.ttft_s[i]) * NEARLY),
+        tpot_s=max(job.tpot_s, float(steady.tpot_s[i]) * NEARLY),
+    )
+    own = replace(pool, job=near)
+    prompts = question.prompts and replace(
+        question.prompts, job=replace(question.prompts.job, ttft_s=ANY_S, tpot_s=ANY_S)
+    )
+    return replace(question, pool=own, prompts=prompts)
+
+
+def _too_few(plan: ServingPlan, question: ServingQuestion) -> Finding:
+    need = question.need
+    unit = "requests/s" if need.users is None else "users"
+    words, asked = f"{significant(plan.most)} {unit}", significant(need.amount or 0)
+    chip = plan.decode.machine.chip.id
+    message = f"{plan.chips} {chip} carry {words} within these latencies; {asked} were asked for."
+    return note("P114", message, "error", f"--on {chip} without a count, which says how many do")
+
+
+def ranged(plans: tuple[ServingPlan, ...], question: ServingQuestion) -> tuple[float, float]:
+    """P10 and P90 of the chips, where they are the answer, else of requests/s at most.
+
+    Whatever the chips turn out to be, the best of `plans` for them is taken.
+    """
+    best, counted = plans[0], question.counted and question.need.amount is not None
+    sampler, samples = Sampler(), []
+    for plan in plans:
+        decode, prompts = _relative(plan, sampler)
+        if counted:
+            chips = plan.decode.chips * np.ceil(plan.decode_replicas / decode - 1e-9)
+            if plan.prefill:
+                need = plan.prefill_replicas * plan.requests_per_s / plan.most_requests_per_s
+                chips = chips + plan.prefill.chips * np.ceil(need / prompts - 1e-9)
+            samples.append(chips)
+        else:
+            samples.append(-plan.most_requests_per_s * np.minimum(decode, prompts))
+    low, high = p10_p90(np.min(samples, axis=0))
+    own = float(best.chips) if counted else best.most_requests_per_s
+    if not counted:
+        low, high = -high, -low
+    return min(low, own), max(high, own)
+
+
+def _relative(plan: ServingPlan, sampler: Sampler) -> tuple[Number, Number]:
+    """Rates of both pools over the ranges of all figures, over their own rate. [1]"""
+    decode, first = plan.decode, plan.prefill
+    job = replace(plan.job, request=decode.request)
+    if first is None:
+        return sampled_rates(job, decode, sampler) / decode.requests_per_s_per_chip, np.inf
+    rate = sampled_rates(replace(job, ttft_s=np.inf), decode, sampler)
+    return rate / decode.requests_per_s_per_chip, first.pass_s / sampled_pass(first, sampler)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Another way to keep the weights, and what it comes to; None where it cannot be."""
+
+    choice: Choice
+    plan: ServingPlan | None
+    reason: str = ""
+
+
+def priced_choices(question: ServingQuestion, passed: Gate, kv: str) -> tuple[Priced, ...]:
+    """What each other way past the gate comes to, for the same question."""
+    found = []
+    pool, own = question.pool, passed.choice.dtype
+    for choice in passed.others:
+        if choice.dtype == own:
+            continue
+        gate = Gate(choice, (), ())
+        precision = precision_of(question.arch, pool.machine.chip, gate, kv)
+        job = replace(pool.job, precision=precision)
+        try:
+            plan = _plans(replace(question, pool=replace(pool, job=job)))[0]
+            found.append(Priced(choice, plan))
+        except Infeasible as error:
+            found.append(Priced(choice, None, error.findings[0].message))
+    return tuple(found)
+
+
+def trades(question: ServingQuestion) -> tuple[Point, ...]:
+    """Ways to run the model that none beats in tokens/s per user and per chip, fastest first.
+
+    Each is saturated: as many requests as its batch holds, whatever load was asked for.
+    """
+    points = sorted(_points(question), key=lambda point: -point.tokens_per_s_per_user)
+    if not points:
+        return ()
+    figures = np.array([(-p.tokens_per_s_per_user, -p.tokens_per_s_per_chip) for p in points])
+    best = front(figures)
+    if len(best) > MOST_POINTS:
+        best = best[np.unique(np.linspace(0, len(best) - 1, MOST_POINTS).round().astype(int))]
+    return tuple(points[i] for i in best)
+
+
+def _points(question: ServingQuestion) -> Iterator[Point]:
+    from parity.layout.serving import describe_replica
+
+    if question.mode == "disaggregated" or question.prompts is not None:
+        return
+    pool, arch = question.pool, question.arch
+    job = replace(pool.job, ttft_s=ANY_S, tpot_s=ANY_S)
+    most = pool.chips or np.inf
+    found = replicas(arch, job, pool.machine, question.engine, most)
+    steady, chips = found.steady, found.layout.chips
+    per_chip = steady.requests_per_s * job.request.output_tokens / chips
+    soon = steady.fits & (steady.ttft_s <= pool.job.ttft_s)
+    some = np.flatnonzero(soon if soon.any() else steady.fits)
+    for i in some[front(np.stack([steady.tpot_s[some], -per_chip[some]], axis=1))]:
+        yield Point(
+            "aggregated",
+            f"{describe_replica(found.layout, int(i))}, {steady.decoding[i]:.0f} a lane",
+            int(chips[i]),
+            1.0 / float(steady.tpot_s[i]),
+            float(per_chip[i]),
+            float(steady.ttft_s[i]),
+        )
+
+
+def serving_findings(plan: ServingPlan) -> tuple[Finding, ...]:
+    """What the plan rests on and what it leaves out."""
+    machines: dict[str, Machine] = {plan.decode.machine.chip.id: plan.decode.machine}
+    if plan.prefill:
+        machines.setdefault(plan.prefill.machine.chip.id, plan.prefill.machine)
+    arch, dtype = plan.arch, plan.decode.multiplied
+    found = list(copied_cache(arch, plan.decode.layout, plan.decode.model.precision.kv))
+    for target in machines.values():
+        found += left_out(arch, target.chip, target.closest, plan.job.precision.weights)
+        found += weak_figures(target.chip, dtype)
+        if dtype in target.peak_flop_per_s:
+            found += unmeasured(target.chip, dtype, rates(target, dtype).basis)
+    return tuple(found)
+
+
+def power_w(plan: ServingPlan) -> float | None:
+    """Mean draw of all chips of the plan at its load; None where a chip has no rating. [W]
+
+    A chip is busy for the share of a step that it works, and of the time that steps run: with less
+    than one request decoding in a lane, it waits.
+    """
+    decode = plan.decode
+    if decode.machine.tdp_w is None or (plan.prefill and plan.prefill.machine.tdp_w is None):
+        return None
+    steady = decode.steady
+    working = float(np.mean(steady.decode.cost.total_s / steady.decode.total_s))
+    busy = min(working, 1.0) * min(decode.decoding, 1.0)
+    total = decode.chips * plan.decode_replicas * float(chip_power(decode.machine.tdp_w, busy))
+    if plan.prefill:
+        first = plan.prefill
+        most = first.requests_per_s * plan.prefill_replicas
+        used = min(plan.requests_per_s / most, 1.0) if most else 1.0
+        assert first.machine.tdp_w is not None
+        each = float(chip_power(first.machine.tdp_w, used))
+        total += first.chips * plan.prefill_replicas * each
+    return total
+
+
+def latency_words(job: ServingJob) -> str:
+    """`TTFT 2 s and TPOT 50 ms`; empty where nothing is asked."""
+    parts = [
+        f"{name} {render(value, 's')}"
+        for name, value in (("TTFT", job.ttft_s), ("TPOT", job.tpot_s))
+        if value < ANY_S
+    ]
+    return " and ".join(parts)
