@@ -14,10 +14,10 @@ from parity.questions import Quantity
 from parity.search.gate import Gate, serving_gate
 from parity.search.pools import Pool
 from parity.search.precision import precision_of
-from parity.search.serving_replay import Variation
 from parity.search.replica import ServingJob
 from parity.search.serve import Need
 from parity.search.serving_plan import Mode
+from parity.search.serving_replay import Variation
 from parity.timing.engine import Engine, engine, engines, usual_engine
 from parity.timing.support import engine_names
 from parity.units import parse, parse_count, parse_length, render

@@ -6,13 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity import serve_questions as words
-from parity.evaluate.step import step
-from parity.layout.step import Load
-from parity.search.serving_replay import Variation, drawn, replay, step_table, without_experts
 from parity.search.serving_percentiles import checked
 from parity.search.serving_plan import ServingQuestion, serve, trades
+from parity.search.serving_replay import Variation, drawn, replay
 from parity.workload.find import model
-from parity.workload.flop import flop_per_token
 
 
 def question(name, on, **asked):
@@ -63,36 +60,6 @@ class TestAgreement:
         assert found.finished.all()
         assert len(found.pools) == 2
         assert found.summary().tpot_s.mean == pytest.approx(plan.tpot_s, rel=0.15)
-
-
-class TestTables:
-    def test_a_table_is_the_step_at_its_own_points(self):
-        plan = serve(question("llama-3.1-8b", "1xh100", rps=5, mode="aggregated")).best
-        own, request = plan.decode, plan.job.request
-        table = step_table(own.model, own.layout, request, 64, 2048)
-        n, p = table.decoding[5], table.prompt[6]
-        load = Load(np.array([n]), request.mean_context, np.array([p]), request.input_tokens)
-        at = np.interp(request.mean_context, table.context, table.decode_attention_s[5])
-        keys = np.interp(request.input_tokens / 2, table.keys, table.prompt_attention_s[6])
-        whole = float(step(own.model, own.layout, load).total_s[0])
-        assert table.base_s[5, 6] + at + keys == pytest.approx(whole, rel=0.02)
-
-    def test_experts_wait_for_the_busiest_rank_but_work_for_all(self):
-        plan = serve(question("deepseek-v3", "32xh200", rps=4, mode="aggregated")).best
-        own, request = plan.decode, plan.job.request
-        mean, busy = (
-            step_table(own.model, own.layout, request, 8, 512, spread).base_s
-            for spread in (1.0, 0.25)
-        )
-        assert np.all(busy <= mean * 1.001)  # experts of the other ranks have less to do
-        assert busy[:, 0] == pytest.approx(mean[:, 0])
-
-    def test_a_model_without_experts_has_less_to_do(self):
-        plan = serve(question("deepseek-v3", "32xh200", rps=4, mode="aggregated")).best
-        dense = without_experts(plan.decode.model).arch
-        assert sum(flop_per_token(dense, 1024, "prefill")) < sum(
-            flop_per_token(plan.arch, 1024, "prefill")
-        )
 
 
 class TestPercentiles:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from parity.record import Finding
 from parity.search.findings import note
-from parity.search.serving_replay import Replay, Variation, replay
 from parity.search.replica import replica
 from parity.search.serve import Need, ServingPlan, with_load
 from parity.search.serving_plan import ANY_S, Outcome, ServingQuestion, ranged, serve
+from parity.search.serving_replay import Replay, Variation, replay
 from parity.units import render
 from parity.workload.traffic import Traffic
 
