@@ -22,7 +22,7 @@ ALIKE = 0.02
 
 
 class Pair(Record, frozen=True):
-    """How much faster `first` is than `second`, by the row's own metric, as measured and predicted."""
+    """How much faster `first` is than `second`, by the rows' own metric."""
 
     kind: str
     set: str
