@@ -178,6 +178,17 @@ def fitted(steps: Steps, without: Sequence[str] = ()) -> Fitted:
     )
 
 
+def left_out(steps: Steps) -> Array:
+    """log(measured / predicted) of each case, predicted by the fit without its source."""
+    found = np.empty(len(steps.miss))
+    for source in np.unique(steps.source):
+        own = steps.source == source
+        figures = fitted(steps, (source,)).figures
+        moved = np.log(np.array([figures[key] for key in steps.keys]) / steps.stated)
+        found[own] = -(steps.miss[own] + steps.slope[own] @ moved)
+    return found
+
+
 def _prior(steps: Steps) -> tuple[Array, Array]:
     """Rows of the priors: (matrix, right side) over the figures and then the means of groups."""
     rows, right = [], []
