@@ -65,7 +65,7 @@ def _live(count: int) -> str:
         import vl_convert
     except ImportError:
         return ""
-    bundle = vl_convert.javascript_bundle()
+    bundle = vl_convert.javascript_bundle(None)
     draw = (
         "const figures = document.querySelectorAll('figure');"
         "document.querySelectorAll('script.vega-lite').forEach((spec, i) =>"
