@@ -65,13 +65,12 @@ def _live(count: int) -> str:
         import vl_convert
     except ImportError:
         return ""
-    bundle = vl_convert.javascript_bundle(None)
     draw = (
         "const figures = document.querySelectorAll('figure');"
         "document.querySelectorAll('script.vega-lite').forEach((spec, i) =>"
         " vegaEmbed(figures[i], JSON.parse(spec.textContent), {actions: false}));"
     )
-    return f'<script type="module">{bundle}\n{draw}</script>\n'
+    return f'<script type="module">{vl_convert.javascript_bundle(draw)}</script>\n'
 
 
 def write_page(answer: Answer, path: Path) -> None:
