@@ -1,9 +1,11 @@
-"""Fits the figures that only whole steps show and, with `--write`, writes them to `steps.toml`.
+"""Fits the figures that only whole steps show and, with `--write`, writes them to a data file.
 
-    python tools/fit_steps.py [--write]
+    python tools/fit_steps.py training [--write]
+    python tools/fit_steps.py serving [--write]
 
-Needs SciPy (the `fit` extra). The fit is linear around the stated figures, so half of each move is
-written and the fit repeated until nothing moves by more than two percent.
+Training goes to `steps.toml`, serving to `serving.toml`. Needs SciPy (the `fit` extra). The fit is
+linear around the stated figures, so half of each move is written and the fit repeated until nothing
+moves by more than three percent.
 """
 
 from __future__ import annotations
@@ -12,72 +14,115 @@ import argparse
 import subprocess
 import sys
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parent.parent / "src/parity/timing/data/steps.toml"
-#: Range written around a fitted figure, a factor up and as much down; no share is above 1.
-UP = 1.25
+DATA = Path(__file__).resolve().parent.parent / "src/parity/timing/data"
 ROUNDS = 12
-STILL = 0.02
+STILL = 0.03
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One body of evidence: where its figures go, and how they are called there."""
+
+    file: str
+    generations: str  # table of what belongs to a generation of software: `software`, `engines`
+    prefix: str  # of their keys
+    source: str
+    up: float  # range written around a fitted figure, a factor up and as much down
+    most: float  # no share of a chip family is above
+
+
+KINDS = {
+    "training": Kind("steps.toml", "software", "software.", "steps", 1.25, 1.0),
+    "serving": Kind("serving.toml", "engines", "engine.", "serving", 1.15, 1.3),
+}
 
 
 def main() -> None:
     """Print what is stated and what is fitted; write and repeat if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--write", action="store_true")
-    if not parser.parse_args().write:
-        move(write=False)
-        return
-    for _ in range(ROUNDS):  # the files are read once a process
-        if subprocess.run([sys.executable, __file__, "--once"], check=False).returncode == 0:
-            return
+    parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if not asked.write:
+        move(asked.kind, write=False)
+    elif asked.once:
+        sys.exit(0 if move(asked.kind, write=True) < STILL else 1)
+    else:
+        again = [sys.executable, __file__, asked.kind, "--write", "--once"]
+        for _ in range(ROUNDS):  # the files are read once a process
+            if subprocess.run(again, check=False).returncode == 0:
+                return
 
 
-def move(*, write: bool) -> float:
+def move(kind: str, *, write: bool) -> float:
     """One fit, printed; the largest relative move of a figure."""
-    from parity.evidence import read
-    from parity.evidence.fit import steps_of, training_fit
-
-    steps = steps_of(read.bundled())
-    found = training_fit(read.bundled()).figures
-    stated = dict(zip(steps.keys, steps.stated.tolist(), strict=True))
+    stated, found, more = _training() if kind == "training" else _serving()
     for key, value in found.items():
         print(f"{key:40s} {stated[key]:10.3g} -> {value:10.3g}")
     if write:
         halfway = {k: float(f"{(v * stated[k]) ** 0.5:.3g}") for k, v in found.items()}
-        TARGET.write_text(page(halfway), "utf-8")
+        (DATA / KINDS[kind].file).write_text(page(kind, halfway, more), "utf-8")
     return max(abs(found[key] / stated[key] - 1) for key in found)
 
 
-def page(found: dict[str, float]) -> str:
-    """The file."""
+Figures = dict[str, float]
+
+
+def _training() -> tuple[Figures, Figures, dict[str, str]]:
+    from parity.evidence import read
+    from parity.evidence.fit import steps_of, training_fit
+
+    steps = steps_of(read.bundled())
+    stated = dict(zip(steps.keys, steps.stated.tolist(), strict=True))
+    return stated, training_fit(read.bundled()).figures, {}
+
+
+def _serving() -> tuple[Figures, Figures, dict[str, str]]:
+    from parity.evidence import read
+    from parity.evidence.fit_serving import miss_ranges, runs_of, serving_fit
+
+    rows = read.bundled_serving()
+    runs = runs_of(rows)
+    stated = dict(zip(runs.keys, runs.stated.tolist(), strict=True))
+    ranges = {
+        name: f"misses = [{low:.3g}, {high:.3g}]" for name, (low, high) in miss_ranges(rows).items()
+    }
+    return stated, serving_fit(rows).figures, ranges
+
+
+def page(kind: str, found: Figures, more: dict[str, str]) -> str:
+    """The file. more: a line for the table of a generation."""
+    about = KINDS[kind]
     tables: dict[str, list[str]] = defaultdict(list)
+    for generation, line in more.items():
+        tables[f"{about.generations}.{generation}"].append(line)
     for key, value in sorted(found.items()):
-        if key.startswith("software."):
+        if key.startswith(about.prefix):
             _, generation, name = key.split(".")
-            tables[f"software.{generation}"].append(f"{name} = {value}")
+            tables[f"{about.generations}.{generation}"].append(f"{name} = {value}")
         else:
             family, name = key.split(".", 1) if "." in key else ("", key)
             where = f"families.{family}" if family else "prior"
-            tables[where].append(f"{name} = {figure(value, capped=bool(family))}")
-    head = (
-        "# Written by tools/fit_steps.py from published training steps; do not edit. Read last.\n"
-    )
+            written = figure(value, about, capped=bool(family))
+            tables[where].append(f"{name} = {written}")
+    head = f"# Written by tools/fit_steps.py {kind} --write from published measurements; do not edit.\n"
     return head + "".join(
         f"\n[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sorted(tables.items())
     )
 
 
-def figure(value: float, *, capped: bool) -> str:
+def figure(value: float, about: Kind, *, capped: bool) -> str:
     """A figure with its range, as a TOML table."""
-    high = round(min(value * UP, 1.0) if capped else value * UP, 3)
+    high = round(min(value * about.up, about.most) if capped else value * about.up, 3)
     return (
         f"{{ value = {value}, low = {round(value * value / high, 3)}, high = {high}, "
-        'provenance = "measured", source = "steps" }'
+        f'provenance = "measured", source = "{about.source}" }}'
     )
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--once"]:
-        sys.exit(0 if move(write=True) < STILL else 1)
     main()

@@ -88,7 +88,7 @@ def test_figures_of_single_chips_and_of_kernels_are_not_touched(bundled: Steps) 
 
 
 def test_the_files_hold_what_the_fit_finds(bundled: Steps) -> None:
-    """Within what a linear model is good for: `python tools/fit_steps.py --write`."""
+    """Within what a linear model is good for: `python tools/fit_steps.py training --write`."""
     found = training_fit(read.bundled()).figures
     assert len(found) <= len(bundled.miss) / 20
     stated = dict(zip(bundled.keys, bundled.stated, strict=True))
