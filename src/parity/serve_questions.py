@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from parity.catalogue.machine import machine
 from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.errors import UnknownName, UsageError
 from parity.questions import Quantity
+from parity.record import Finding
 from parity.search.gate import Gate, serving_gate
 from parity.search.pools import Pool
 from parity.search.precision import precision_of
 from parity.search.replica import ServingJob
+from parity.search.requests import Variation
 from parity.search.serve import Need
 from parity.search.serving_plan import Mode
-from parity.search.serving_replay import Variation
 from parity.timing.engine import Engine, engine, engines, usual_engine
 from parity.timing.support import engine_names
 from parity.units import parse, parse_count, parse_length, render
@@ -25,6 +26,8 @@ from parity.workload.operator import Architecture
 from parity.workload.profiles import Profile, profile
 from parity.workload.request import Request
 from parity.workload.speculation import accepted_tokens
+from parity.workload.traces import find as find_trace
+from parity.workload.traffic import Traffic, faster, first
 
 MODES: tuple[Mode, ...] = ("auto", "aggregated", "disaggregated")
 #: The profile of a question that names none.
@@ -35,6 +38,12 @@ MOST_RATE, MOST_USERS, MOST_DRAFTED = 1e7, 1e9, 16
 LEAST_S, MOST_S = 1e-6, 86_400.0
 #: Word for no latency asked for.
 NO_LIMIT = "none"
+#: Requests of a trace that are planned for and replayed, from its beginning.
+MOST_TRACED = 200_000
+#: Fastest and slowest that a trace is replayed, over its own speed.
+SLOWEST, FASTEST = 1e-3, 1e3
+#: Percentile of a simulation where none is asked for.
+USUAL_PERCENTILE = 99
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,50 @@ class Asked:
     tpot_s: float
     vary: Variation  # of lengths, where these come from a profile
     assumed: tuple[str, ...] = ()  # every default that was taken, in words
+    need: Need = field(default_factory=Need)
+    trace: Traffic | None = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """The words of a question about requests, how many come and how soon they must be answered."""
+
+    isl: Quantity | None
+    osl: Quantity | None
+    prefix: Quantity | None
+    profile: str | None
+    rps: Quantity | None
+    concurrency: Quantity | None
+    users: Quantity | None
+    think: Quantity | None
+    ttft: Quantity | None
+    tpot: Quantity | None
+    drafted: int
+    trace: str | None
+    speed: Quantity | None
+
+
+def work(model: str, said: Said, *, counted: bool, on: str) -> Asked:
+    """What must be served, and how soon: of a trace, or as it is described.
+
+    counted: the chips have a count. on: what they are, in words.
+    Raises `UnknownName`, `UsageError`, `BadFile` for a trace.
+    """
+    if said.trace is None:
+        if said.speed is not None:
+            raise UsageError("--speed is how fast a trace is replayed; add --trace.")
+        asked = requests(
+            model, said.profile, said.isl, said.osl, said.prefix, said.drafted, said.ttft, said.tpot
+        )
+        need = load(said.rps, said.concurrency, said.users, said.think, counted=counted, on=on)
+        return replace(asked, need=need)
+    others = ("isl", "osl", "prefix", "profile", "concurrency", "users", "think")
+    for name in others:
+        if getattr(said, name) is not None:
+            raise UsageError(f"--{name} and --trace both say what comes and when; leave one out.")
+    traffic = traced(said.trace, said.rps, said.speed)
+    asked = traced_requests(model, traffic, said.drafted, said.ttft, said.tpot)
+    return replace(asked, need=Need(requests_per_s=traffic.rate), trace=traffic)
 
 
 def requests(
@@ -67,21 +120,29 @@ def requests(
     inputs = base.input_tokens if isl is None else parse_length(isl, "--isl", most=1e7)
     outputs = base.output_tokens if osl is None else parse_length(osl, "--osl", most=1e6)
     shared = base.prefix if prefix is None else _share(prefix)
-    if not 0 <= drafted <= MOST_DRAFTED:
-        raise UsageError(f"--speculate is {drafted}; 0 to {MOST_DRAFTED} tokens were expected.")
-    request = Request(
-        input_tokens=inputs,
-        output_tokens=outputs,
-        cached_tokens=shared * inputs,
-        drafted=drafted,
-        accepted=min(accepted_tokens(model, drafted)[0], drafted + 1),
-    )
     vary = Variation(base.input_cv if isl is None else 0.0, base.output_cv if osl is None else 0.0)
+    request = _request(model, inputs, outputs, shared, vary.outputs**2, drafted)
     waits = _latency(ttft, "--ttft", base.ttft_s), _latency(tpot, "--tpot", base.tpot_s)
     asked = Asked(request, *waits, vary)
     given = {"isl": isl, "osl": osl, "prefix": prefix, "ttft": ttft, "tpot": tpot}
     taken = _taken(asked, {key for key, value in given.items() if value is None}, name, base)
     return replace(asked, assumed=taken)
+
+
+def _request(
+    model: str, inputs: float, outputs: float, shared: float, spread: float, drafted: int
+) -> Request:
+    """The mean request. shared: of a prompt, found in the prefix cache."""
+    if not 0 <= drafted <= MOST_DRAFTED:
+        raise UsageError(f"--speculate is {drafted}; 0 to {MOST_DRAFTED} tokens were expected.")
+    return Request(
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cached_tokens=shared * inputs,
+        spread=spread,
+        drafted=drafted,
+        accepted=min(accepted_tokens(model, drafted)[0], drafted + 1),
+    )
 
 
 def _taken(asked: Asked, missing: set[str], name: str, base: Profile) -> tuple[str, ...]:
@@ -129,7 +190,6 @@ def load(
     users: Quantity | None,
     think: Quantity | None,
     *,
-    traced: bool,
     counted: bool,
     on: str,
 ) -> Need:
@@ -139,7 +199,6 @@ def load(
     """
     given = {"--rps": rps, "--concurrency": concurrency, "--users": users}
     named = [name for name, value in given.items() if value is not None]
-    named += ["--trace"] if traced else []
     if len(named) > 1:
         raise UsageError(f"{' and '.join(named)} each set the load; one of them was expected.")
     if think is not None and users is None:
@@ -209,11 +268,56 @@ def serving_engine(name: str | None, chip: Chip) -> tuple[Engine, str]:
     raise UnknownName("engine", name, known, f"Engines: {', '.join(known)}.")
 
 
-def percentile(value: int) -> int:
-    """The percentile that latencies are asked at, 50 to 99."""
+def percentile(value: int | None, *, simulated: bool) -> int | None:
+    """The percentile that latencies are asked at, 50 to 99; None: on average."""
+    if value is None:
+        return USUAL_PERCENTILE if simulated else None
     if not 50 <= value <= 99:
         raise UsageError(f"--p is {value}; a percentile from 50 to 99 was expected.")
     return value
+
+
+def traced(name: str, rps: Quantity | None = None, speed: Quantity | None = None) -> Traffic:
+    """The requests of a trace: as they came, `speed` times as fast, or at `rps` a second.
+
+    Raises `UsageError`, `UnknownName`, `BadFile`.
+    """
+    if rps is not None and speed is not None:
+        raise UsageError("--rps and --speed each set the rate of the trace; leave one out.")
+    rate = None if rps is None else _within(rps, "--rps", 1e-6, MOST_RATE)
+    found = find_trace(name, requests=MOST_TRACED + 1, rate=rate)
+    if len(found) > MOST_TRACED:
+        cut = Finding(
+            "P206", "note", f"Of the trace, the first {MOST_TRACED:,} requests are taken."
+        )
+        found = first(found, requests=MOST_TRACED)
+        found = replace(found, findings=(*found.findings, cut))
+    if math.isinf(found.rate):
+        raise UsageError(
+            f"The requests of {name} have no times; --rps says how many come a second."
+        )
+    if speed is None:
+        return found
+    text = str(speed).strip().lower().removesuffix("x")
+    return faster(found, _within(text, "--speed", SLOWEST, FASTEST))
+
+
+def traced_requests(
+    model: str, traffic: Traffic, drafted: int, ttft: Quantity | None, tpot: Quantity | None
+) -> Asked:
+    """The mean request of a trace, with the part of prompts that an endless cache would hold."""
+    shared = 0.0
+    if traffic.prefix is not None:
+        blocks = len(traffic.prefix.ids) * traffic.prefix.block_tokens
+        shared = traffic.prefix.reuse * min(blocks / float(traffic.input_tokens.sum()), 1.0)
+    inputs, outputs = float(traffic.input_tokens.mean()), float(traffic.output_tokens.mean())
+    spread = min(float(traffic.output_tokens.var()) / outputs**2, 100.0)
+    base = profile(USUAL_PROFILE)
+    waits = _latency(ttft, "--ttft", base.ttft_s), _latency(tpot, "--tpot", base.tpot_s)
+    asked = Asked(_request(model, inputs, outputs, shared, spread, drafted), *waits, Variation())
+    given = {"ttft": ttft, "tpot": tpot}
+    missing = {name for name, value in given.items() if value is None}
+    return replace(asked, assumed=_taken(asked, missing, USUAL_PROFILE, base))
 
 
 def serving_pool(

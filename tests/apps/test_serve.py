@@ -1,9 +1,15 @@
 """`parity plan serve` on the command line."""
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 
+from parity.search import confirm
+
+HEAD = "arrival_s,input_tokens,output_tokens\n"
 SMALL = ("plan", "serve", "llama-3.2-1b", "--on", "l4", "--isl", "512", "--osl", "64")
 
 
@@ -16,7 +22,7 @@ def test_the_first_line_says_how_many_for_what_and_what_limits(run):
 
 
 def test_the_same_is_in_the_json(run):
-    answer = run(*SMALL, "--rps", "4", "--json").json["answer"]
+    answer = run(*SMALL, "--rps", "4", "--p", "99", "--json").json["answer"]
     layout = answer["layout"]["decode"]
     assert answer["chips"] == layout["chips"] * layout["replicas"]
     assert answer["range"]["low"] <= answer["chips"] <= answer["range"]["high"]
@@ -29,6 +35,156 @@ def test_the_same_is_in_the_json(run):
     memory = answer["memory"]
     parts = ("weights_bytes", "cache_room_bytes", "workspace_bytes", "unused_bytes")
     assert sum(memory[name] for name in parts) == pytest.approx(memory["capacity_bytes"])
+
+
+def test_percentiles_come_from_the_steady_state_unless_they_are_asked_for(run):
+    words = (*SMALL, "--rps", "4", "--json")
+    plain, asked = run(*words).json, run(*words, "--p", "95").json
+    assert plain["answer"]["percentiles_by"] == "steady state"
+    assert plain["simulation"] is None
+    assert plain["answer"]["target"]["percentile"] is None
+    assert plain["answer"]["ttft_s"]["p50"] < plain["answer"]["ttft_s"]["p99"]
+    assert asked["answer"]["percentiles_by"] == "simulation"
+    assert asked["answer"]["ttft_s"]["p95"] <= asked["answer"]["target"]["ttft_s"]
+    assert asked["answer"]["share_within"] >= 0.95
+    assert asked["simulation"]["finished"] == asked["simulation"]["requests"]
+    same = run(*SMALL, "--rps", "4", "--simulate", "--json").json
+    assert same["answer"]["target"]["percentile"] == 99
+
+
+def test_an_answer_by_the_steady_state_loads_no_compiler():
+    code = (
+        "import sys; from parity.apps.cli import main; "
+        f"main({[*SMALL, '--rps', '4']!r}); sys.exit('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+class TestTraces:
+    def test_a_trace_by_its_name_is_planned_for_and_replayed(self, run):
+        found = run(
+            "plan", "serve", "llama-3.2-1b", "--on", "l4", "--trace", "azure-conv", "--json"
+        )
+        assert found.code == 0
+        answer, seen = found.json["answer"], found.json["simulation"]
+        assert seen["trace"] == "azure-conv"
+        assert seen["requests"] == 1500
+        assert answer["request"]["input_tokens"] == pytest.approx(1067, abs=1)
+        assert answer["target"]["percentile"] == 99
+        assert answer["share_within"] >= 0.98
+
+    def test_beginnings_that_prompts_share_are_found_again(self, run):
+        words = ("--trace", "mooncake-conversation", "--ttft", "30s", "--tpot", "1s")
+        found = run("plan", "serve", "llama-3.2-1b", "--on", "h100", *words, "--json").json
+        request = found["answer"]["request"]
+        assert 0 < request["cached_tokens"] < request["input_tokens"]
+        assert 0 < found["simulation"]["cached_share"] < 1
+
+    def test_twice_as_fast_takes_no_fewer_chips(self, run):
+        plans = [
+            run("plan", "serve", "llama-3.2-1b", "--on", "l4", "--trace", "azure-conv",
+                "--speed", speed, "--json").json["answer"]
+            for speed in ("1x", "20x")
+        ]  # fmt: skip
+        assert plans[1]["requests_per_s"] == pytest.approx(
+            20 * plans[0]["requests_per_s"], rel=0.02
+        )
+        assert plans[1]["chips"] > plans[0]["chips"]
+
+    def test_counted_chips_are_told_whether_they_hold(self, run):
+        words = ("--trace", "azure-conv", "--speed", "10x", "--ttft", "300ms", "--tpot", "20ms")
+        few = run("plan", "serve", "llama-3.2-1b", "--on", "1xl4", *words, "--json")
+        assert few.code == 4
+        assert few.json["answer"]["share_within"] < 0.99
+        assert {f["code"] for f in few.json["findings"]} & {"P114", "P115", "P106"}
+
+    def test_text_without_times_needs_a_rate(self, run, tmp_path):
+        path = tmp_path / "talk.json"
+        turns = [{"value": "why " * 200}, {"value": "because " * 50}]
+        path.write_text(json.dumps([{"conversations": turns}] * 30))
+        words = ("plan", "serve", "llama-3.2-1b", "--on", "l4", "--trace", str(path))
+        done = run(*words)
+        assert done.code == 2
+        assert "--rps" in done.err
+        done = run(*words, "--rps", "2", "--json")
+        assert done.code == 0
+        assert "P207" in {f["code"] for f in done.json["findings"]}
+
+    def test_what_was_out_of_order_is_said(self, run, tmp_path):
+        path = tmp_path / "mixed.csv"
+        path.write_text(HEAD + "3,100,10\n1,200,20\n2,300,30\n")
+        done = run(*SMALL[:5], "--trace", str(path), "--json")
+        assert done.code == 0
+        assert "P206" in {f["code"] for f in done.json["findings"]}
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "no line of column names"),
+            (HEAD, "no request"),
+            ("time,in,out\n1,2,3\n", "no line of column names"),
+            (HEAD + "1,2\n", "line 2: 2 fields"),
+            (HEAD + "-1,100,10\n", "line 2, column arrival_s"),
+            (HEAD + "nan,100,10\n", "line 2, column arrival_s"),
+            (HEAD + "inf,100,10\n", "line 2, column arrival_s"),
+            (HEAD + "1,-5,10\n", "line 2, column input_tokens"),
+            (HEAD + "1,1e9,10\n", "line 2, column input_tokens"),
+            (HEAD + "1,100,99999999999999\n", "line 2, column output_tokens"),
+            (HEAD + "1,100,10\0\n", "NUL"),
+            (HEAD + "1,0,0\n", "no request"),
+            (HEAD + "1,100,10\n", "have no times"),
+            (HEAD + "1" * 2_100_000 + ",1,1\n", "longer than"),
+            ('{"timestamp": 1, "input_length": -1, "output_length": 1}\n', "line 1"),
+            ('{"timestamp": 1, "input_length": 1', "line 1"),
+            ("[" * 100_000, "conversations"),
+        ],
+    )
+    def test_a_file_that_is_no_trace_is_refused_in_one_sentence(self, run, tmp_path, text, said):
+        path = tmp_path / "bad.csv"
+        path.write_text(text)
+        done = run("plan", "serve", "llama-3.2-1b", "--on", "l4", "--trace", str(path))
+        assert done.code == 2
+        assert said in done.err
+        assert "Traceback" not in done.err
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--trace", "azure-con"), "Did you mean `azure-conv`?"),
+            (("--trace", "no.csv"), "There is no file no.csv"),
+            (("--trace", "azure-conv", "--isl", "5"), "--isl and --trace both say"),
+            (("--trace", "azure-conv", "--users", "5"), "--users and --trace both say"),
+            (("--trace", "azure-conv", "--rps", "5", "--speed", "2x"), "leave one out"),
+            (("--trace", "azure-conv", "--speed", "0x"), "--speed is 0"),
+            (("--trace", "azure-conv", "--speed", "fast"), "--speed"),
+            (("--trace", "azure-conv", "--speed", "nan"), "--speed"),
+            (("--speed", "2x", "--rps", "1"), "add --trace"),
+        ],
+    )
+    def test_words_that_a_trace_says_itself(self, run, words, said):
+        done = run("plan", "serve", "llama-3.2-1b", "--on", "l4", *words)
+        assert done.code == 2
+        assert said in done.err
+
+
+def test_stopped_by_the_keyboard_nothing_is_written(run, tmp_path, monkeypatch):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(confirm, "simulate", stop)
+    done = run(*SMALL, "--rps", "1", "--p", "99", "--html", str(tmp_path / "page.html"))
+    assert done.code == 130
+    assert done.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_percentile_that_no_plan_keeps_is_exit_code_4(run):
+    """A hundredth of the prompts of people are four times the mean, and as slow."""
+    words = ("--on", "4xl4", "--rps", "0.2", "--ttft", "250ms", "--tpot", "300ms", "--p", "99")
+    done = run("plan", "serve", "llama-3.1-8b", *words, "--json")
+    assert done.code == 4
+    assert {f["code"] for f in done.json["findings"]} & {"P115", "P106"}
 
 
 def test_every_default_is_printed(run):

@@ -36,7 +36,7 @@ WHOLE = (
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
     ("plan", "train", "llama-3.2-1b", "--on", "32xh100,16xh20,1xv100"),
-    ("plan", "serve", "gpt-oss-20b", "--on", "h100", "--rps", "2"),
+    ("plan", "serve", "gpt-oss-20b", "--on", "h100", "--rps", "2", "--simulate"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
     ("models", "llama-3.2-1b"),

@@ -5,11 +5,11 @@ import re
 import pytest
 
 from parity import api
-from parity.outputs.chart_svg import drawn
+from parity.outputs.chart_svg import drawn, stacked
 from parity.outputs.chart_text import nice_end, plotted
 from parity.outputs.document import Chart, Document, Series
 from parity.outputs.html import card
-from parity.outputs.page import page
+from parity.outputs.page import charts, page
 from parity.outputs.vega import vega_lite
 
 
@@ -83,6 +83,23 @@ CHART = Chart(
 )
 
 
+def test_a_simulation_is_drawn_over_time():
+    asked = {"rps": 2, "isl": 1000, "osl": 100, "p": 90}
+    answer = api.plan_serve("llama-3.2-1b", "l4", **asked)
+    text = answer.explain()
+    assert "requests over time" in text
+    assert "KV cache held over time" in text
+    assert "p90" in text
+    whole = stacked(charts(answer))
+    assert whole.count("<svg ") == 1 + len(charts(answer)) == 4
+    assert whole.count("<svg") == whole.count("</svg>")
+    line = answer.to_dict()["simulation"]["timeline"]
+    assert len(line["time_s"]) == len(line["running"]) == len(line["kv_share"]) > 10
+    assert 0 < max(line["kv_share"]) <= 1
+    apart = api.plan_serve("llama-3.2-1b", "l4", mode="disaggregated", **asked)
+    assert "KV cache, decoding" in apart.explain()
+
+
 class TestCharts:
     def test_text_shows_every_series_and_the_ends_of_the_axes(self):
         lines = plotted(CHART, 60)
@@ -121,5 +138,5 @@ class TestCharts:
 def test_a_page_closes_no_script_early(dense):
     text = page(dense)
     scripts = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.S)
-    assert len(scripts) == 2
+    assert len(scripts) == text.count("<figure>") == 1
     assert all("<" not in script for script in scripts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from parity.outputs.chart_text import nice_end
@@ -40,6 +41,20 @@ def drawn(chart: Chart) -> str:
         "</svg>\n",
     ]
     return "\n".join(parts)
+
+
+def stacked(charts: Sequence[Chart]) -> str:
+    """Charts one under the other as SVG text."""
+    if len(charts) == 1:
+        return drawn(charts[0])
+    inside = [
+        drawn(chart).replace(
+            "<svg ", f'<svg y="{i * HEIGHT}" width="{WIDTH}" height="{HEIGHT}" ', 1
+        )
+        for i, chart in enumerate(charts)
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {len(charts) * HEIGHT}">'
+    return "\n".join([head, *inside, "</svg>\n"])
 
 
 def _at(x: float, y: float, right: float, top: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from parity.errors import UsageError
-from parity.outputs.chart_svg import drawn
+from parity.outputs.chart_svg import stacked
 from parity.outputs.document import Chart
 from parity.outputs.envelope import Answer, plain
 from parity.outputs.html import card
@@ -79,11 +79,14 @@ def write_page(answer: Answer, path: Path) -> None:
 
 
 def write_svg(answer: Answer, path: Path) -> None:
-    """Write the first chart of the answer as SVG. Raises `UsageError` where there is none."""
+    """Write the charts of the answer, one under the other, as SVG.
+
+    Raises `UsageError` where there is none.
+    """
     found = charts(answer)
     if not found:
         raise UsageError(f"`--svg {path}`: this answer has no chart.")
-    _write(path, drawn(found[0]))
+    _write(path, stacked(found))
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parity.catalogue.machine import Number
 from parity.layout.serving import describe_replica
 from parity.outputs.document import Bars, Chart, Document, Fields, Series, Table
 from parity.outputs.envelope import Answer
@@ -14,7 +15,7 @@ from parity.outputs.serving_fields import (
     joules_per_token,
     memory_fields,
     plan_fields,
-    replay_fields,
+    simulation_fields,
 )
 from parity.outputs.settings import STARTED, command, settings_of
 from parity.search.serve import ServingPlan, bound_by
@@ -31,16 +32,16 @@ LIMITS = {
 
 def serving_answer(told: Told) -> Answer:
     """The best plan with its runners-up; exit 4 where it misses what was asked."""
-    plan, missed = told.outcome.best, told.outcome.missed
-    findings = tuple(
-        dict.fromkeys((*missed, *told.gate.findings, *plan.arch.findings, *serving_findings(plan)))
-    )
+    plan, missed, seen = told.outcome.best, told.outcome.missed, told.outcome.confirmed
+    simulated = seen.result.findings if seen else ()
+    about = (*told.gate.findings, *plan.arch.findings, *serving_findings(plan))
+    findings = tuple(dict.fromkeys((*missed, *simulated, *about)))
     content: dict[str, object] = {
         "answer": answer_fields(told),
         "runners_up": [plan_fields(other) for other in told.outcome.plans[1:]],
         "choices": [choice_fields(one) for one in told.priced],
         "pareto": list(told.front),
-        "replay": replay_fields(told),
+        "simulation": simulation_fields(told),
         "assumed": list(told.assumed),
         "findings": findings,
     }
@@ -53,7 +54,7 @@ def serving_answer(told: Told) -> Answer:
             *others(told),
             *dtypes(told),
             *traded(told),
-            over_time(told),
+            *over_time(told),
         ),
         findings=findings,
         sources=told.gate.sources,
@@ -73,17 +74,20 @@ def sentence(told: Told) -> str:
     plan, outcome, question = told.outcome.best, told.outcome, told.question
     name, pace = fleet(plan), limit_words(plan)
     within = latency_words(question.pool.job)
-    within = f" within {within} (p{told.percentile})" if within else ""
+    at = "on average" if told.percentile is None else f"p{told.percentile}"
+    within = f" within {within} ({at})" if within else ""
     load = load_words(plan)
     most = significant(plan.most_requests_per_s)
-    low, high = significant(told.checked.low), significant(told.checked.high)
+    low, high = (significant(end) for end in told.span)
     if outcome.missed:
-        seen, at = told.checked.replay, told.percentile
-        reached = f"TTFT {render(seen.ttft_s[at], 's')} and TPOT {render(seen.tpot_s[at], 's')}"
+        ttft, tpot = reached(told)
         how = f"carry {most} requests/s at" if not plan.meets else "come nearest with"
-        return f"{plan.arch.name} misses its target{within}: {name} {how} {reached}; {pace}."
+        return (
+            f"{plan.arch.name} misses its target{within}: {name} {how} TTFT {render(ttft, 's')} "
+            f"and TPOT {render(tpot, 's')}; {pace}."
+        )
     if chips_asked(question):
-        span = f" ({told.checked.low:,.0f}–{told.checked.high:,.0f})"
+        span = f" ({told.span[0]:,.0f}–{told.span[1]:,.0f})"
         return f"{name}{span} serve {plan.arch.name} to {load}{within}; {pace}."
     if question.need.amount is not None:
         return (
@@ -91,6 +95,14 @@ def sentence(told: Told) -> str:
             f"({low}–{high}) at most; {pace}."
         )
     return f"{name} serve {plan.arch.name} to {most} requests/s ({low}–{high}){within}; {pace}."
+
+
+def reached(told: Told) -> tuple[float, float]:
+    """(TTFT, TPOT) of the best plan at the percentile asked for, or on average. [s]"""
+    if told.percentile is None:
+        return told.means
+    ttft, tpot = told.latencies
+    return ttft[told.percentile], tpot[told.percentile]
 
 
 def fleet(plan: ServingPlan) -> str:
@@ -129,9 +141,10 @@ def summary(told: Told) -> Fields:
         rows.append(("KV transfer", f"{render(plan.prefill.transfer_s, 's')} of it shows"))
     output = plan.requests_per_s * request.output_tokens
     rows += [
-        ("TTFT", percentiles(told, told.checked.replay.ttft_s, plan.ttft_s)),
-        ("TPOT", f"{percentiles(told, told.checked.replay.tpot_s, plan.tpot_s)}; "
+        ("TTFT", percentiles(told, told.latencies[0], told.means[0])),
+        ("TPOT", f"{percentiles(told, told.latencies[1], told.means[1])}; "
                  f"{significant(plan.tokens_per_s_per_user)} tokens/s/user"),
+        ("percentiles", source_words(told)),
         ("speed", f"{significant(plan.tokens_per_s_per_chip)} tokens/s/chip, "
                   f"{significant(output)} output tokens/s at {significant(plan.requests_per_s)} "
                   f"requests/s; {significant(plan.most_requests_per_s)} requests/s at most"),
@@ -165,10 +178,21 @@ def _extras(plan: ServingPlan) -> str:
 
 
 def percentiles(told: Told, found: dict[int, float], mean_s: float) -> str:
-    """`p50 340 ms, p99 1.1 s of 600 replayed requests, mean 360 ms`, the mean by the equations."""
-    count = len(told.checked.replay.result.ttft_s)
-    ends = ", ".join(f"p{p} {render(found[p], 's')}" for p in sorted({50, told.percentile}))
-    return f"{ends} of {count:,} replayed requests, mean {render(mean_s, 's')}"
+    """`360 ms on average, p50 340 ms, p99 1.1 s`."""
+    ends = ", ".join(
+        f"p{p} {render(found[p], 's')}" for p in sorted({50, 99, told.percentile or 99})
+    )
+    return f"{render(mean_s, 's')} on average, {ends}"
+
+
+def source_words(told: Told) -> str:
+    """Where percentiles come from, and how many requests were in time."""
+    seen = told.outcome.confirmed
+    if seen is None:
+        return "steady state of requests of the mean length; --simulate goes one by one"
+    of = f"of {told.trace}" if told.trace else "drawn"
+    words = f"simulation of {len(seen.result.sent_s):,} requests {of}"
+    return f"{words}, {render(seen.within, 'fraction')} of them within the latencies"
 
 
 def pools_words(plan: ServingPlan) -> str:
@@ -251,19 +275,28 @@ def traded(told: Told) -> tuple[Chart, ...]:
     return (chart(told),) if len(told.front) > 1 else ()
 
 
-def over_time(told: Told) -> Chart:
-    """Requests that run and wait while they are replayed."""
-    line = told.checked.replay.result.timeline
+def over_time(told: Told) -> tuple[Chart, ...]:
+    """Requests that run and wait, and how full the cache is, while they are simulated."""
+    if told.outcome.confirmed is None:
+        return ()
+    line = told.outcome.confirmed.result.timeline
     some = range(0, len(line.time_s), max(len(line.time_s) // 120, 1))
-    series = tuple(
-        Series(
-            name=name,
-            points=tuple((float(line.time_s[i]), float(values[i])) for i in some),
-            joined=True,
-        )
-        for name, values in (("running", line.running), ("waiting", line.waiting))
+
+    def series(name: str, values: Number) -> Series:
+        points = tuple((float(line.time_s[i]), float(values[i])) for i in some)
+        return Series(name=name, points=points, joined=True)
+
+    shares = [series("KV cache", 100 * line.kv_share)]
+    if told.outcome.best.prefill:
+        shares = [
+            series("KV cache, prompts", 100 * line.kv_share),
+            series("KV cache, decoding", 100 * line.decode_kv_share),
+        ]
+    requests = (series("running", line.running), series("waiting", line.waiting))
+    return (
+        Chart(title="requests over time", x="s", y="requests", series=requests),
+        Chart(title="KV cache held over time", x="s", y="%", series=tuple(shares)),
     )
-    return Chart(title="requests replayed", x="s", y="requests", series=series)
 
 
 def chart(told: Told) -> Chart:

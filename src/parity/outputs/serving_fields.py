@@ -11,8 +11,8 @@ from parity.layout.serving import degrees
 from parity.outputs.planning import first
 from parity.outputs.settings import settings_of
 from parity.search.gate import Gate
+from parity.search.percentiles import steady_percentiles
 from parity.search.serve import ServingPlan, bound_by
-from parity.search.serving_percentiles import Checked
 from parity.search.serving_plan import Outcome, Point, Priced, ServingQuestion, power_w
 
 
@@ -21,30 +21,42 @@ class Told:
     """All that an answer is made of."""
 
     question: ServingQuestion
-    checked: Checked
+    outcome: Outcome
+    span: tuple[float, float]  # P10 and P90 of chips or requests/s
     gate: Gate
     engine: str  # the engine named, or empty
-    percentile: int  # of requests, at which latencies hold
+    percentile: int | None  # of requests, at which latencies hold; None: on average
     assumed: tuple[str, ...]
     front: tuple[Point, ...] = ()
     priced: tuple[Priced, ...] = ()
+    trace: str = ""  # its name
 
     @property
-    def outcome(self) -> Outcome:
-        """The plans."""
-        return self.checked.outcome
+    def latencies(self) -> tuple[dict[int, float], dict[int, float]]:
+        """(TTFT, TPOT) of the best plan by percentile. [s]"""
+        seen = self.outcome.confirmed
+        return (seen.ttft_s, seen.tpot_s) if seen else steady_percentiles(self.outcome.best)
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """The same on average. [s]"""
+        seen, plan = self.outcome.confirmed, self.outcome.best
+        return seen.means_s if seen else (plan.ttft_s, plan.tpot_s)
 
 
 def answer_fields(told: Told) -> dict[str, object]:
     """The best plan as plain numbers, SI units."""
-    plan, found = told.outcome.best, told.checked
+    plan, seen = told.outcome.best, told.outcome.confirmed
+    ttft, tpot = told.latencies
     of = "chips" if chips_asked(told.question) else "most_requests_per_s"
     request, job = plan.job.request, told.question.pool.job
     return {
         **plan_fields(plan),
-        "ttft_s": latency_fields(plan.ttft_s, told.checked.replay.ttft_s),
-        "tpot_s": latency_fields(plan.tpot_s, told.checked.replay.tpot_s),
-        "range": {"of": of, "low": found.low, "high": found.high},
+        "ttft_s": latency_fields(told.means[0], ttft),
+        "tpot_s": latency_fields(told.means[1], tpot),
+        "percentiles_by": "simulation" if seen else "steady state",
+        "share_within": seen.within if seen else None,
+        "range": {"of": of, "low": told.span[0], "high": told.span[1]},
         "bound_by": bound_by(plan.decode),
         "memory": memory_fields(plan),
         "power_w": power_w(plan),
@@ -70,15 +82,18 @@ def answer_fields(told: Told) -> dict[str, object]:
 
 
 def latency_fields(mean_s: float, found: dict[int, float]) -> dict[str, float]:
-    """A latency by the equations, and at the percentiles of the requests that were replayed. [s]"""
-    return {"mean": mean_s, **{f"p{p}": found[p] for p in (50, 90, 99)}}
+    """A latency, on average and at percentiles. [s]"""
+    return {"mean": mean_s, **{f"p{p}": value for p, value in found.items()}}
 
 
-def replay_fields(told: Told) -> dict[str, object]:
-    """What became of the requests that were replayed, and the timeline."""
-    result = told.checked.replay.result
+def simulation_fields(told: Told) -> dict[str, object] | None:
+    """What became of the requests that were simulated, and the timeline; None where none were."""
+    if told.outcome.confirmed is None:
+        return None
+    result = told.outcome.confirmed.result
     summary, line = result.summary(), result.timeline
     return {
+        "trace": told.trace or None,
         "requests": summary.requests,
         "finished": summary.finished,
         "span_s": summary.span_s,
@@ -88,7 +103,14 @@ def replay_fields(told: Told) -> dict[str, object]:
         "cached_share": summary.cached_share,
         "timeline": {
             name: getattr(line, name).tolist()
-            for name in ("time_s", "running", "waiting", "kv_share", "output_tokens_per_s")
+            for name in (
+                "time_s",
+                "running",
+                "waiting",
+                "kv_share",
+                "decode_kv_share",
+                "output_tokens_per_s",
+            )
         },
     }
 
@@ -130,6 +152,7 @@ def _prefill_fields(plan: ServingPlan) -> dict[str, object] | None:
     return {
         **_pool_fields(first.machine, first.layout, plan.prefill_replicas),
         "prompts": first.prompts,
+        "most_prompts": first.most_prompts,
         "pass_s": first.pass_s,
         "transfer_s": first.transfer_s,
     }

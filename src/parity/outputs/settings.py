@@ -53,13 +53,14 @@ class Role:
 def settings_of(plan: ServingPlan) -> dict[str, dict[str, Settings]]:
     """Engine -> role -> flag -> value, for one replica of each role."""
     decode = plan.decode
-    most = max(math.ceil(plan.most_decoding * float(decode.layout.pp[0]) - 1e-6), 1)
     name = "decode" if plan.prefill else "replica"
-    roles = [Role(plan, name, decode.model, decode.layout, most, decode.token_budget)]
+    roles = [Role(plan, name, decode.model, decode.layout, plan.sequences, decode.token_budget)]
     if plan.prefill:
         first = plan.prefill
-        tokens = math.ceil(first.prompts * plan.job.request.new_tokens)
-        roles.insert(0, Role(plan, "prefill", first.model, first.layout, first.prompts, tokens))
+        tokens = math.ceil(first.most_prompts * plan.job.request.new_tokens)
+        roles.insert(
+            0, Role(plan, "prefill", first.model, first.layout, first.most_prompts, tokens)
+        )
     words = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}
     return {engine: {role.name: say(role) for role in roles} for engine, say in words.items()}
 

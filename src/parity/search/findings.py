@@ -79,7 +79,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "P115": (
         "percentile missed",
-        "On average the latencies hold, but not for so many of the requests that were replayed.",
+        "On average the latencies hold, but not for so many of the requests that were simulated.",
     ),
     "P201": (
         "weak figure",

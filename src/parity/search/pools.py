@@ -12,7 +12,7 @@ from parity.catalogue.machine import Machine
 from parity.errors import Infeasible
 from parity.record import Finding
 from parity.search.findings import note
-from parity.search.prefill import Prefill, prefills
+from parity.search.prefill import Prefill, at_rate, prefills
 from parity.search.replica import Replicas, ServingJob, best_of_each_size, meeting, replicas
 from parity.search.serve import Need, ServingPlan, with_load
 from parity.timing.engine import Engine
@@ -88,7 +88,7 @@ def best_pools(
         most=best.requests_per_s if need.amount is None else need.amount * share,
         requests_per_s=at,
         most_decoding=row.decoding,
-        prefill=best.prefill,
+        prefill=at_rate(best.prefill, at / best.n_prefill, tokens.machine),
         prefill_replicas=best.n_prefill,
         meets=best.enough,
     )  # fmt: skip

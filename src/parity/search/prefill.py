@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,10 +39,11 @@ class Prefill:
     layout: Layout
     request: Request
     prompts: int  # of a step of one lane
+    most_prompts: int  # the same where it is as busy as it may be
     pass_s: float
     transfer_s: float  # of what it cached, beyond what hides behind the pass
     ttft_s: float  # mean: queue, pass and transfer
-    requests_per_s: float  # as busy as the time to the first token allows
+    requests_per_s: float  # at most, as busy as the time to the first token allows
 
     @property
     def machine(self) -> Machine:
@@ -71,12 +72,8 @@ def prefills(
     """
     model, request = served(arch, job.precision, target, engine), job.request
     layout, prompts = _ways(model, job, target, most_chips)
-    load = Load(
-        np.zeros(len(layout)), 1.0, prompts * request.new_tokens,
-        request.input_tokens, request.cached_tokens,
-    )  # fmt: skip
-    once = step(model, layout, load).total_s
-    sent, shown = _handed_over(model, job, layout, prompts, once, to)
+    once = _pass_s(model, layout, prompts, request)
+    sent, shown = _handed_over(model, request, layout, prompts, once, to)
     spare = (job.ttft_s - shown) / once - 1.0
     unlimited = np.isinf(spare)
     allowed = 2 * np.maximum(np.where(unlimited, 0.0, spare), 0.0)
@@ -88,11 +85,31 @@ def prefills(
         raise Infeasible(*_too_slow(model, job, float(np.min(once + shown))))
     return [
         Prefill(
-            model, layout.take(np.array([i])), request, int(prompts[i]),
+            model, layout.take(np.array([i])), request, int(prompts[i]), int(prompts[i]),
             float(once[i]), float(shown[i]), float(ttft[i]), float(rate[i]),
         )
         for i in best_of_each_size(rate, layout.chips)
     ]  # fmt: skip
+
+
+def at_rate(found: Prefill, rate: float, to: Machine) -> Prefill:
+    """The replica at `rate` prompts a second, with as many of them in a step as answers soonest."""
+    model, request = found.model, found.request
+    prompts = np.array(powers_of_two(found.most_prompts), dtype=float)
+    layout = found.layout.take(np.zeros(len(prompts), dtype=np.int64))
+    once = _pass_s(model, layout, prompts, request)
+    sent, shown = _handed_over(model, request, layout, prompts, once, to)
+    busy = rate * np.maximum(once, sent) / (layout.pp * layout.dp * prompts)
+    some = np.minimum(busy, BUSIEST)
+    ttft = once * (1 + some / (2 * (1 - some))) + shown
+    i = int(np.argmin(np.where(busy <= BUSIEST + 1e-9, ttft, np.inf)))
+    return replace(
+        found,
+        prompts=int(prompts[i]),
+        pass_s=float(once[i]),
+        transfer_s=float(shown[i]),
+        ttft_s=float(ttft[i]),
+    )
 
 
 def sampled_pass(found: Prefill, draw: Draw) -> Number:
@@ -100,12 +117,17 @@ def sampled_pass(found: Prefill, draw: Draw) -> Number:
     own, request = found.machine, found.request
     drawn = machine(own.chip, own.cluster_id, draw)
     model = served(found.model.arch, found.model.precision, drawn, found.model.engine, draw)
+    total = _pass_s(model, found.layout, np.array([found.prompts]), request)
+    return np.atleast_2d(total)[..., 0]
+
+
+def _pass_s(model: Served, layout: Layout, prompts: Number, request: Request) -> Number:
+    """Time of a step of so many whole prompts. [s]"""
     load = Load(
-        np.zeros(1), 1.0, np.array([found.prompts * request.new_tokens]),
+        np.zeros(len(layout)), 1.0, prompts * request.new_tokens,
         request.input_tokens, request.cached_tokens,
     )  # fmt: skip
-    total = step(model, found.layout, load).total_s
-    return np.atleast_2d(total)[..., 0]
+    return step(model, layout, load).total_s
 
 
 def _ways(
@@ -134,7 +156,7 @@ def _ways(
 
 
 def _handed_over(
-    model: Served, job: ServingJob, layout: Layout, prompts: Number, once_s: Number, to: Machine
+    model: Served, request: Request, layout: Layout, prompts: Number, once_s: Number, to: Machine
 ) -> tuple[Number, Number]:
     """(time to send what a step cached, what of it shows). [s]
 
@@ -142,7 +164,7 @@ def _handed_over(
     §4.3]: at least the last layer shows.
     """
     own = model.machine
-    kept = cache_per_request(model, layout, job.request.input_tokens) * prompts / layout.cp
+    kept = cache_per_request(model, layout, request.input_tokens) * prompts / layout.cp
     away = layout.chips if to.chip.id == own.chip.id else np.full(len(layout), UNBOUNDED - 1)
     sent = np.maximum(send(kept, away, own), send(kept, away, to))
     layers = model.arch.num_hidden_layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -68,6 +69,13 @@ class ServingPlan:
     def mode(self) -> Mode:
         """Whether prompts have chips of their own."""
         return "disaggregated" if self.prefill else "aggregated"
+
+    @property
+    def sequences(self) -> int:
+        """That a rank of a replica holds at most: those that decode, and one more in each lane
+        whose prompt is under way.
+        """
+        return (math.ceil(self.most_decoding - 1e-6) + 1) * int(self.decode.layout.pp[0])
 
     @property
     def chips(self) -> int:
@@ -171,7 +179,10 @@ def _at_load(
 
 def with_load(row: Replica, request: Request, need: Need, amount: float) -> Replica:
     """The replica with as many requests as make up `amount`."""
-    some = np.linspace(min(0.02, row.decoding), row.decoding, 96)
+    least = min(0.02, row.decoding)
+    some = np.union1d(
+        np.linspace(least, row.decoding, 64), np.geomspace(least, row.decoding, 64)
+    )  # the one is fine where replicas are full, the other where they are nearly empty
     layout = row.layout.take(np.zeros(len(some), dtype=np.int64))
     steady = steady_state(row.model, layout, some, request, row.token_budget)
     taken = need.capacity(steady.requests_per_s, steady.concurrency)

@@ -13,6 +13,7 @@ from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
 from parity.record import Finding
+from parity.search.confirm import Confirmed
 from parity.search.findings import note, unmeasured, weak_figures
 from parity.search.gate import Choice, Gate
 from parity.search.pareto import front
@@ -76,6 +77,7 @@ class Outcome:
 
     plans: tuple[ServingPlan, ...]
     missed: tuple[Finding, ...] = ()
+    confirmed: Confirmed | None = None  # the first plan, request by request
 
     @property
     def best(self) -> ServingPlan:
@@ -121,7 +123,7 @@ def _plans(question: ServingQuestion) -> list[ServingPlan]:
             refusals.append(error)
     if not found:
         raise refusals[0]
-    found.sort(key=lambda plan: _merit(plan, question), reverse=True)
+    found.sort(key=lambda plan: merit(plan, question), reverse=True)
     return found[: question.top]
 
 
@@ -139,7 +141,7 @@ def _apart(question: ServingQuestion) -> ServingPlan:
     return best_pools(question.arch, other or pool, pool, question.engine, question.need, shared)
 
 
-def _merit(plan: ServingPlan, question: ServingQuestion) -> tuple[float, ...]:
+def merit(plan: ServingPlan, question: ServingQuestion) -> tuple[float, ...]:
     """What a plan is ranked by, higher first."""
     worth = WORTH if plan.mode == "aggregated" else 1.0
     if question.counted and question.need.amount is not None:
@@ -221,8 +223,13 @@ class Priced:
     reason: str = ""
 
 
-def priced_choices(question: ServingQuestion, passed: Gate, kv: str) -> tuple[Priced, ...]:
-    """What each other way past the gate comes to, for the same question."""
+def priced_choices(
+    question: ServingQuestion,
+    passed: Gate,
+    kv: str,
+    solve: Callable[[ServingQuestion], Outcome],
+) -> tuple[Priced, ...]:
+    """What each other way past the gate comes to, for the same question, by the same search."""
     found = []
     pool, own = question.pool, passed.choice.dtype
     for choice in passed.others:
@@ -232,8 +239,9 @@ def priced_choices(question: ServingQuestion, passed: Gate, kv: str) -> tuple[Pr
         precision = precision_of(question.arch, pool.machine.chip, gate, kv)
         job = replace(pool.job, precision=precision)
         try:
-            plan = _plans(replace(question, pool=replace(pool, job=job)))[0]
-            found.append(Priced(choice, plan))
+            outcome = solve(replace(question, pool=replace(pool, job=job), top=1))
+            why = outcome.missed[0].message if outcome.missed else ""
+            found.append(Priced(choice, None if why else outcome.best, why))
         except Infeasible as error:
             found.append(Priced(choice, None, error.findings[0].message))
     return tuple(found)

@@ -65,6 +65,8 @@ def serve(
     concurrency: words.Concurrency = None,
     users: words.Users = None,
     think: words.Think = None,
+    trace: words.Trace = None,
+    speed: words.Speed = None,
     profile: words.Profile = None,
     isl: Annotated[
         str | None, Parameter(group=words.WORK, help="Tokens of a prompt.", show_default=False)
@@ -79,7 +81,8 @@ def serve(
     engine_generation: words.ServingEngine = None,
     ttft: words.Ttft = None,
     tpot: words.Tpot = None,
-    p: words.Percentile = 99,
+    p: words.Percentile = None,
+    simulate: words.Simulate = False,
     mode: words.Mode = "auto",
     prefill_on: Annotated[
         str | None,

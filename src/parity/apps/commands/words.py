@@ -66,7 +66,30 @@ Ttft = Annotated[
     Parameter(group=TARGET, help="Most time to the first token: 2s, or none.", show_default=False),
 ]
 Percentile = Annotated[
-    int, Parameter(name="--p", group=TARGET, help="Percentile of requests at which both hold.")
+    int | None,
+    Parameter(
+        name="--p",
+        group=TARGET,
+        show_default=False,
+        help="Percentile of requests at which both hold, simulated one by one; else on average.",
+    ),
+]
+Simulate = Annotated[
+    bool, Parameter(group=TARGET, negative="", help="The same as --p 99.", show_default=False)
+]
+Trace = Annotated[
+    str | None,
+    Parameter(
+        group=WORK,
+        show_default=False,
+        help="Requests to plan for and simulate: azure-conv, mooncake-conversation, or a file.",
+    ),
+]
+Speed = Annotated[
+    str | None,
+    Parameter(
+        group=WORK, show_default=False, help="How fast the trace is replayed, as in 2x; or --rps."
+    ),
 ]
 Mode = Annotated[
     str,
