@@ -109,7 +109,7 @@ def page(kind: str, found: Figures, more: dict[str, str]) -> str:
             where = f"families.{family}" if family else "prior"
             written = figure(value, about, capped=bool(family))
             tables[where].append(f"{name} = {written}")
-    head = f"# Written by tools/fit_steps.py {kind} --write from published measurements; do not edit.\n"
+    head = f"# Written by tools/fit_steps.py {kind} --write from published figures; do not edit.\n"
     return head + "".join(
         f"\n[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sorted(tables.items())
     )

@@ -7,6 +7,7 @@ import pytest
 from parity.evidence import read
 from parity.evidence.schema import Row
 from parity.evidence.validate import validate
+from parity.outputs.accuracy_page import Halves
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,11 @@ def found():
 @pytest.fixture(scope="session")
 def served():
     return validate(kind="serving")
+
+
+@pytest.fixture(scope="session")
+def halves(found, served):
+    return Halves(found, served)
 
 
 @pytest.fixture

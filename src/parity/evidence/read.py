@@ -41,18 +41,21 @@ def read_file(path: Path) -> tuple[AnyRow, ...]:
     return parse(table.file_bytes(path), shorten(str(path), 120))
 
 
+def bundled_file(name: str) -> tuple[AnyRow, ...]:
+    """The rows of a file of measurements that comes with Parity."""
+    return parse(_data(name), name)
+
+
 @cache
 def bundled() -> tuple[Row, ...]:
     """The training measurements that come with Parity."""
-    rows = parse(_data("training.csv"), "training.csv")
-    return tuple(row for row in rows if isinstance(row, Row))
+    return tuple(row for row in bundled_file("training.csv") if isinstance(row, Row))
 
 
 @cache
 def bundled_serving() -> tuple[ServingRow, ...]:
     """The serving measurements that come with Parity."""
-    rows = parse(_data("serving.csv"), "serving.csv")
-    return tuple(row for row in rows if isinstance(row, ServingRow))
+    return tuple(row for row in bundled_file("serving.csv") if isinstance(row, ServingRow))
 
 
 @cache

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
 from parity.catalogue import load
-from parity.evidence import read
+from parity.evidence import peers, read
+from parity.evidence.pairs import Pair, by_chips, pair_summary, pairs
 from parity.evidence.physics import kernel_objection
+from parity.evidence.read import AnyRow
+from parity.evidence.schema import Prediction
+from parity.evidence.serving_schema import MEASURES
 from parity.evidence.serving_sources import serving_set
 from parity.evidence.sources import by_id
 from parity.evidence.validate import Validation
@@ -12,6 +21,7 @@ from parity.outputs.accuracy import (
     TITLES,
     group_table,
     memory_table,
+    percent,
     reason_table,
     sentence,
     telling,
@@ -19,8 +29,13 @@ from parity.outputs.accuracy import (
 )
 from parity.outputs.document import Table
 from parity.outputs.scatter import Dot, Scatter
+from parity.outputs.serving import pools_words
+from parity.units import significant
 
-PLOT = "accuracy.svg"
+PLOT, SERVING_PLOT = "accuracy.svg", "accuracy-serving.svg"
+LEFT_OUT = "With each source left out"
+#: Pairs of two chips that make a row.
+FEWEST_PAIRS = 5
 BAND = 0.1
 WORST = 20
 #: Chip families -> the groups of the plot.
@@ -51,22 +66,52 @@ _SERVING = """\
 
 Rates are predicted at the load that the source states: as many requests as memory and scheduler
 hold where all come at once, so many at a time, at a rate, or as many as keep MLPerf's latencies.
-Engines are those of the version that ran. No figure is fitted to a row of these. Rows without a
+Engines are those of the version that ran. What is fitted are the figures of each generation of an
+engine and what kernels of a chip family reach in serving, not a row or a source. Rows without a
 layout are served with the one that serves most, and counted apart as *searched*.
 """
 
+_LEFT_OUT = """\
+Each source is predicted by a fit without it: what a reader's own measurement should be held
+against. Which generations of software there are was chosen with all sources in view, so a little of
+each is known.
+"""
 
-def page(
-    validation: Validation, served: Validation | None = None, left_out: Validation | None = None
-) -> str:
-    """The page: training, then serving.
+_PAIRS = """\
+# What equals what
 
-    left_out: training, each source predicted by a fit without it, if there is one.
+Two chips that one source measured at the same work, as many of the one as of the other: how much
+faster the first is, measured and predicted. *Kendall's tau* is the share of pairs that are ordered
+rightly, less those ordered wrongly; pairs within 2 % of each other are not ordered. Ratios are
+predicted better than times, since what is wrong of a model or of an engine is wrong on both sides.
+"""
+
+_PEERS = """\
+# Beside AIConfigurator
+
+NVIDIA's AIConfigurator 0.12.0 interpolates kernels measured on ten kinds of chip, all but one
+NVIDIA's. Eight questions put to both, with the same layout and load. Neither column is a
+measurement; where there is one, it is said.
+"""
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Training and serving, each by itself."""
+
+    training: Validation
+    serving: Validation
+
+
+def page(found: Halves, left_out: Halves | None = None) -> str:
+    """The page: training, serving, ratios of chips, and what another planner says.
+
+    left_out: each source predicted by a fit without it, if there is one.
     """
-    parts = [_HEAD, sentence(validation) + "\n"]
+    training, serving = found.training, found.serving
+    parts = [_HEAD, sentence(training) + "\n"]
     if left_out is not None:
-        parts += ["## With each source left out\n", sentence(left_out) + "\n"]
-        parts += [_markdown(group_table(left_out, "set"))]
+        parts += _left_out(left_out.training)
     parts += [
         f"![Predicted against measured step time]({PLOT})\n",
         "A row counts as *stated* where its source gives the whole layout, *completed* where a "
@@ -74,25 +119,128 @@ def page(
         "taken, *searched* where no layout is given. Rows are predicted with the software "
         "generation of their date.\n",
     ]
-    parts += _groups(validation)
+    parts += _groups(training)
     parts += [
         f"## The {WORST} furthest off\n",
-        _markdown(worst_table(validation.rows, WORST)),
+        _markdown(worst_table(training.rows, WORST)),
         "## Not predicted\n",
-        _markdown(reason_table(validation.rows)),
+        _markdown(reason_table(training.rows)),
         "## Memory\n",
         "Peak memory, where a source states it, as it counts: handed out by PyTorch (SimuMax), "
         "held by PyTorch (torchtitan), or taken on the device (BigScience, in whole GB).\n",
-        _markdown(memory_table(validation.rows)),
+        _markdown(memory_table(training.rows)),
         "## Kernels\n",
         _kernels(),
+        _SERVING,
+        sentence(serving) + "\n",
     ]
-    if served is not None:
-        parts += [_SERVING, sentence(served) + "\n", *_groups(served, "Serving ")]
-        parts += [f"## The {WORST} furthest off in serving\n"]
-        parts += [_markdown(worst_table(served.rows, WORST)), "## Serving not predicted\n"]
-        parts += [_markdown(reason_table(served.rows))]
+    if left_out is not None:
+        parts += _left_out(left_out.serving, "serving ")
+    parts += [f"![Predicted against measured rates and times of serving]({SERVING_PLOT})\n"]
+    parts += _groups(serving, "Serving ")
+    parts += [
+        f"## The {WORST} furthest off in serving\n",
+        _markdown(worst_table(serving.rows, WORST)),
+        "## Serving not predicted\n",
+        _markdown(reason_table(serving.rows)),
+        _PAIRS,
+        *_ratios(found if left_out is None else left_out),
+        _PEERS,
+        *_beside(),
+    ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _left_out(found: Validation, what: str = "") -> list[str]:
+    return [
+        f"## {_capital(what)}with each source left out\n" if what else f"## {LEFT_OUT}\n",
+        _LEFT_OUT,
+        sentence(found) + "\n",
+        _markdown(group_table(found, "set")),
+    ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ratios(found: Halves) -> list[str]:
+    """Ratios of chips, over all and by the chips that were measured together most."""
+    rows: tuple[AnyRow, ...] = (*read.bundled(), *read.bundled_serving())
+    some = pairs(rows, (*found.training.rows, *found.serving.rows))
+    kinds = {kind: [one for one in some if one.kind == kind] for kind in ("training", "serving")}
+    columns = ("pairs", "median error", "P90", "Kendall's tau")
+    whole = Table(
+        ("", *columns),
+        tuple((name, *_ratio_cells(own)) for name, own in {**kinds, "both": list(some)}.items()),
+        "lrrrr",
+    )
+    by = Table(
+        ("first", "second", "measured", "predicted", *columns),
+        tuple(
+            (
+                *chips,
+                f"{np.median([one.measured for one in own]):.2f}",
+                f"{np.median([one.predicted for one in own]):.2f}",
+                *_ratio_cells(own),
+            )
+            for chips, own in by_chips(some).items()
+            if len(own) >= FEWEST_PAIRS
+        ),
+        "llrrrrrr",
+    )
+    return [
+        _markdown(whole),
+        "Medians, of chips that were measured together most:\n",
+        _markdown(by),
+    ]
+
+
+def _ratio_cells(some: Sequence[Pair]) -> tuple[str, ...]:
+    found = pair_summary(some)
+    sizes = percent(found.median_abs_error), percent(found.p90_abs_error)
+    return f"{found.pairs:,}", *sizes, f"{found.kendall_tau:.2f}"
+
+
+def _beside() -> list[str]:
+    """What AIConfigurator predicts, beside Parity."""
+    columns = ("TTFT [ms]", "Parity", "TPOT [ms]", "Parity", "tokens/s/chip", "Parity")
+    rows = tuple(
+        (
+            one.words,
+            *(
+                cell
+                for own in (one.ttft_ms, one.tpot_ms, one.output_tokens_per_s_per_chip)
+                for cell in (significant(own.theirs), _with_range(own))
+            ),
+        )
+        for one in peers.runs()
+    )
+    best = tuple(
+        (
+            one.mode,
+            significant(one.theirs),
+            significant(one.ours),
+            pools_words(one.plan) + ("" if one.meets else ", misses the latencies"),
+        )
+        for one in peers.searched()
+    )
+    searched = ("best tokens/s/chip", "AIConfigurator", "Parity", "Parity's plan")
+    return [
+        _markdown(Table(("what runs", *columns), rows, "l" + "r" * len(columns))),
+        "AIConfigurator multiplies the time of a prompt by a constant for the queue in front of "
+        "it; Parity's TTFT has the queue of that load. The last row was measured, by TensorRT-LLM "
+        "0.14: at 2 and at 4 requests/s, about 11 and 25 under way, 21 and 24 ms between tokens.\n",
+        "The example of its README: Qwen3-32B FP8 on 32 H200, 4,000 + 500 tokens with 500 cached, "
+        "TTFT 300 ms, TPOT 10 ms. Its README prints 684.79 tokens/s/chip in two pools, its own "
+        "tables of 0.12.0 give 572.66.\n",
+        _markdown(Table(searched, best, "lrrl")),
+    ]
+
+
+def _with_range(own: peers.Figure) -> str:
+    low, high = significant(own.low, 2), significant(own.high, 2)
+    return f"{significant(own.ours)} ({low}–{high})"
 
 
 def _groups(validation: Validation, what: str = "") -> list[str]:
@@ -119,6 +267,32 @@ def plot(validation: Validation) -> Scatter:
         dots=dots,
         band=BAND,
     )
+
+
+def serving_plot(validation: Validation) -> Scatter:
+    """Predicted against measured time of every row of serving."""
+    dots = tuple(
+        Dot(*_as_time(one), family(one.chip), one.id)
+        for one in validation.rows
+        if one.predicted is not None
+    )
+    return Scatter(
+        title=f"Time a token or to the first one of {len(dots):,} published runs",
+        x="measured [s], the band is 10 % around equal",
+        y="predicted [s]",
+        dots=dots,
+        band=BAND,
+    )
+
+
+def _as_time(one: Prediction) -> tuple[float, float]:
+    """(measured, predicted) seconds: of a latency, or of a chip for a token."""
+    assert one.predicted is not None
+    if MEASURES[one.metric].time:
+        scale = 1e-3 if one.unit == "ms" else 1.0
+        return scale * one.measured, scale * one.predicted
+    chips = one.chips if MEASURES[one.metric].per == "total" else 1
+    return chips / one.measured, chips / one.predicted
 
 
 def family(chip: str) -> str:
