@@ -47,9 +47,10 @@ def fit(rows: Sequence[Row], leave_out: str = "") -> Draw:
     """A draw that gives each fitted figure its value without the source `leave_out`.
 
     Figures of a kind that no row drew (a family that nobody trained on) take the mean of the kind;
-    those of single chips stay.
+    those of single chips and of `STATED` stay.
     """
-    return training_fit(rows, leave_out).draw(lambda key: key.split(".")[0] in book().chips)
+    kept = (*book().chips, *STATED)
+    return training_fit(rows, leave_out).draw(lambda key: key in kept or key.split(".")[0] in kept)
 
 
 def training_fit(rows: Sequence[Row], leave_out: str = "") -> Fitted:
