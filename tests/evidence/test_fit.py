@@ -83,6 +83,7 @@ def test_figures_of_single_chips_and_of_kernels_are_not_touched(bundled: Steps) 
     assert draw("hopper.sustained.16", 0.7, 0.5, 1.0) == found.figures["hopper.sustained.16"]
     assert draw("hopper.gemm.bf16", 0.8, 0.7, 0.9) == 0.8
     assert draw("h20-96.sustained.16", 0.82, 0.5, 1.0) == 0.82
+    assert [draw(key, 1.23, 1.0, 2.0) for key in STATED] == [1.23] * len(STATED)
     mean = next(mean for g, mean in found.means.items() if g.holds("ppu.sustained.16"))
     assert draw("ppu.sustained.16", 0.75, 0.5, 1.0) == mean
 
