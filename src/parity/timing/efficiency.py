@@ -175,7 +175,7 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str =
         attention_shape=pick("attention_shape")[1],
         sustained=_within_power(machine, number("sustained"), pick("sustained")[0], draw),
         attention_sustained=number("attention_sustained"),
-        served=number("served"),
+        served=_within_power(machine, number("served"), pick("served")[0], draw),
         scan=number("scan"),
         widened=number("widened", stored) if stored else 1.0,
         memory=number("memory"),
@@ -191,17 +191,17 @@ def flash_share(machine: Machine, version: int, draw: Draw = central) -> Number:
     return draw(f"{family}.flash.{version}", c.value, c.low, c.high) if c else 1.0
 
 
-def _within_power(machine: Machine, sustained: Number, key: str, draw: Draw) -> Number:
-    """A family's `sustained`, for the watts that this chip of the family has for each FLOP/s. [1]
+def _within_power(machine: Machine, share: Number, key: str, draw: Draw) -> Number:
+    """A family's `sustained` or `served`, for the watts that this chip of the family has for each FLOP/s. [1]
 
     Long products run at the clock that the power rating allows, and power grows faster than the
     clock, so that a chip of the same cores with more watts holds more of its peak.
     """
     reference = book().families.get(key.split(".")[0], Curves()).watts_per_tflop
     if reference is None or machine.tdp_w is None:
-        return sustained
+        return share
     half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
     watts = machine.tdp_w / (machine.peak_flop_per_s[half] / 1e12)
     c = book().prior.power_exponent
     exponent = draw("power_exponent", c.value, c.low, c.high)
-    return np.minimum(sustained * (watts / reference) ** exponent, 1.0)
+    return np.minimum(share * (watts / reference) ** exponent, np.maximum(share, 1.0))
