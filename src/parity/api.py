@@ -35,6 +35,7 @@ from parity.questions import (
     one_kind,
     positive,
     rate,
+    sampler,
     stated_failures,
     step_for_days,
     training_run,
@@ -64,6 +65,7 @@ from parity.serve_questions import (
     serving_pool,
     work,
 )
+from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT
 from parity.units import parse, parse_length
@@ -95,6 +97,7 @@ def plan_train(
     fix: Iterable[str] = (),
     exhaustive: bool = False,
     pareto: bool = False,
+    samples: int = USUAL_SAMPLES.samples,
     report: Report | None = None,
 ) -> Answer:
     """The best layout to train `model` on the chips `on`, its days, memory, energy and range.
@@ -105,14 +108,15 @@ def plan_train(
     restart: as in `50000h`, `30s`, `10min`: time between failures of one chip, that a checkpoint
     stops training, and from a failure to the next step; None takes what others published. top:
     layouts shown. fix: axes of the layout held at a value, as in `tp=8,schedule=1f1b`. exhaustive:
-    try all there is. pareto: also the layouts that none beats in time, memory and chips. report:
-    called with (layouts evaluated, of how many).
+    try all there is. pareto: also the layouts that none beats in time, memory and chips. samples:
+    of what is uncertain, for the ranges. report: called with (layouts evaluated, of how many).
 
     With several kinds, `512xa100,256xh20`, the plan gives each kind its part; with days one of them
     may go without a count.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
+    drawn = sampler(samples)
     run = training_run(model, tokens, seq, gbs, software_generation, lora)
     batch, *more = batches = merged(parse_fleet(on))
     space = Space(pinned(fix), exhaustive, report=report)
@@ -122,7 +126,7 @@ def plan_train(
         if space.fixed or exhaustive or pareto:
             raise UsageError("--fix, --exhaustive and --pareto take one kind of chip in --on.")
         own_figures = stated_failures(mtbf, checkpoint, restart)
-        return _plan_fleet(run, batches, days, dtype, own_figures, top)
+        return _plan_fleet(run, batches, days, dtype, own_figures, top, drawn)
     own, chosen = choose_dtype(batch.chip, asked_dtype(dtype))
     arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
     target, stated = machine(batch.chip, cluster), stated_failures(mtbf, checkpoint, restart)
@@ -143,7 +147,7 @@ def plan_train(
     else:
         plans = training.best_plans(arch, job, target, era, batch.count, few(top), space)
     front = trades(arch, job, target, era, batch.count or 1, space) if pareto else ()
-    runs = tuple(running.run_of(arch, plan, era, stated) for plan in plans)
+    runs = tuple(running.run_of(arch, plan, era, stated, drawn) for plan in plans)
     findings = (*chosen, *training.plan_findings(arch, batch.chip, job, target))
     findings += running.run_findings(batch.chip, stated)
     return plan_answer(arch, runs, wall, findings, days_asked=days is not None, front=front)
@@ -156,6 +160,7 @@ def _plan_fleet(
     dtype: str,
     stated: Stated,
     top: int,
+    drawn: Sampler,
 ) -> Answer:
     """The best plan of several kinds of chip in one job; of an open kind as many as it takes."""
     own, chosen = mixing.common_dtype(tuple(batch.chip for batch in batches), asked_dtype(dtype))
@@ -176,7 +181,7 @@ def _plan_fleet(
         )
     ]
     findings = (*chosen, *mixing.mixed_findings(found.plan), *dict.fromkeys(about))
-    course = mixed_run(arch, found.plan, era, stated)
+    course = mixed_run(arch, found.plan, era, stated, drawn)
     return mixed_answer(arch, course, found.missed, findings, few(top))
 
 
@@ -272,11 +277,13 @@ def match(
     kv: str = "auto",
     software_generation: str = CURRENT,
     engine_generation: str = CURRENT_ENGINE,
+    samples: int = USUAL_SAMPLES.samples,
 ) -> Answer:
     """How many of each wanted chip do the work of the chips `have`, at their own best layouts.
 
     With `train` the same step in the same time; else the same requests a second, at saturation or
     within `tpot`. `days` or `tokens_per_second` set the target where there is no `have`.
+    samples: as in `plan_train`.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
     """
@@ -287,6 +294,7 @@ def match(
         raise UsageError(f"{' and '.join(given)} each set the target; give one of them.")
     if days is not None and not train:
         raise UsageError("--days sets the target of a training match; add --train.")
+    drawn = sampler(samples)
     if train:
         return _match_training(
             model,
@@ -299,9 +307,10 @@ def match(
             tokens_per_second,
             dtype,
             software_generation,
+            drawn,
         )
     return _match_serving(
-        model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, engine_generation
+        model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, engine_generation, drawn
     )
 
 
@@ -316,6 +325,7 @@ def _match_training(
     tokens_per_second: Quantity | None,
     dtype: str,
     generation: str,
+    drawn: Sampler,
 ) -> Answer:
     run = training_run(model, tokens, seq, gbs, generation)
     arch, era, job = run.arch, run.era, run.job
@@ -339,7 +349,7 @@ def _match_training(
     machines, missing = machines_of(wanted)
     within = Stated() if days is not None else None
     rows = matching.match_training(
-        arch, job, step_s, plan, machines, era, asked_dtype(dtype), within
+        arch, job, step_s, plan, machines, era, asked_dtype(dtype), within, drawn
     )
     shown = MatchQuestion(
         "training", arch.name, have or "", step_s, job, None, interrupted=within is not None
@@ -358,6 +368,7 @@ def _match_serving(
     dtype: str,
     kv: str,
     generation: str,
+    drawn: Sampler,
 ) -> Answer:
     arch, era = find_model(model), engine(generation)
     limit = positive(parse(tpot, "s", "--tpot"), "--tpot") if tpot is not None else float("inf")
@@ -386,7 +397,7 @@ def _match_serving(
         )
     machines, missing = machines_of(wanted)
     rows = matching.match_serving(
-        arch, job, requests_per_s, plan, chips_held, machines, era, asked, cache
+        arch, job, requests_per_s, plan, chips_held, machines, era, asked, cache, drawn
     )
     shown = MatchQuestion("serving", arch.name, have or "", requests_per_s, None, job)
     return match_answer(shown, plan, in_order(wanted, [*rows, *missing]), about)

@@ -13,6 +13,7 @@ from parity.errors import MissingFact, UsageError
 from parity.evaluate.goodput import Stated
 from parity.search import match as matching
 from parity.search import run as running
+from parity.timing.draw import Sampler
 from parity.timing.software import Software, software
 from parity.units import parse, parse_count, parse_length
 from parity.workload.adapters import low_rank
@@ -22,6 +23,8 @@ from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
 Quantity = str | float
+#: Fewer say nothing of P10 and P90; more take memory and change nothing.
+LEAST_SAMPLES, MOST_SAMPLES = 64, 65_536
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ def few(top: int) -> int:
     if not 1 <= top <= 20:
         raise UsageError(f"--top is {top}; 1 to 20 was expected.")
     return top
+
+
+def sampler(samples: int) -> Sampler:
+    """Draws so many samples of what is uncertain, 64 to 65,536."""
+    if not LEAST_SAMPLES <= samples <= MOST_SAMPLES:
+        raise UsageError(
+            f"--samples is {samples}; {LEAST_SAMPLES} to {MOST_SAMPLES:,} was expected."
+        )
+    return Sampler(samples)
 
 
 def step_for_days(job: TrainingJob, days: Quantity) -> float:

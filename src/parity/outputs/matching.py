@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
+from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
 from parity.record import Finding
 from parity.search.findings import CODES
 from parity.search.match import MISSING_FIGURE, Row
@@ -63,7 +64,7 @@ def match_answer(
     compared = " ".join(dict.fromkeys(row.chip.id for row in rows[:3]))
     document = Document(
         sentence=_sentence(question, rows),
-        parts=(_given(question, have), _table(question, rows), *_walls(rows)),
+        parts=(_given(question, have), _table(question, rows), *_uncertain(rows), *_walls(rows)),
         findings=shown,
         next=(f"parity chips {compared} --compare",),
     )
@@ -93,6 +94,8 @@ def _row_fields(row: Row) -> dict[str, object]:
         "count": row.count,
         "low": row.low,
         "high": row.high,
+        "range": range_fields(row.spread, "chips") if row.spread else None,
+        "uncertainty": uncertainty_fields(row.spread) if row.spread else [],
         "reason": row.reason,
         "bound_by": row.bound_by,
         "layout": row.layout_fields or None,
@@ -205,6 +208,18 @@ def _table(question: MatchQuestion, rows: list[Row]) -> Table:
 def _count_of(have: str) -> int:
     digits = have.split("x")[0].strip().replace(",", "")
     return int(digits) if digits.isdigit() else 0
+
+
+def _uncertain(rows: list[Row]) -> tuple[Fields, ...]:
+    """What most of each range comes from, where there are few."""
+    told = [
+        (row.name, text)
+        for row in rows
+        if row.spread and (text := most_of(row.spread, lambda end: f"{end:,.0f}"))
+    ]
+    if not told or len(rows) > FEW_ROWS:
+        return ()
+    return (Fields(rows=tuple(told), title="where the ranges come from"),)
 
 
 def _walls(rows: list[Row]) -> tuple[Fields, ...]:

@@ -11,7 +11,8 @@ from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.figures import ranged
-from parity.outputs.planning import TARGET_MISSED, day_range, first, goodput_fields, losses, trains
+from parity.outputs.planning import TARGET_MISSED, first, goodput_fields, losses, trains, uncertain
+from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.record import Finding
 from parity.search.mixed import MixedPlan
 from parity.search.mixed_run import MixedRun
@@ -45,7 +46,12 @@ def mixed_answer(
     families = dict.fromkeys(part.machine.chip.family for part in plan.way.parts)
     document = Document(
         sentence=sentence(arch, run),
-        parts=(summary(arch, run), parts_table(run), *others_table(plan, others)),
+        parts=(
+            summary(arch, run),
+            *uncertain(run.spread, "days"),
+            parts_table(run),
+            *others_table(plan, others),
+        ),
         findings=findings,
         sources=tuple(dict.fromkeys(basis(family) for family in families)),
         next=tuple(
@@ -83,7 +89,8 @@ def answer_fields(arch: Architecture, run: MixedRun) -> dict[str, object]:
         "goodput": goodput_fields(run),
         "power_w": power,
         "energy_kwh": None if power is None else power * run.days * 24 / 1000,
-        "range": day_range(run),
+        "range": range_fields(run.spread, "days"),
+        "uncertainty": uncertainty_fields(run.spread),
         "step_time_range_s": {"low": plan.low_s, "high": plan.high_s},
         "bound_by": plan.bound.word,
         "gains": {name.replace(" ", "_").replace("-", "_"): g for name, g in _gains(plan)},

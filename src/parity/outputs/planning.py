@@ -11,13 +11,15 @@ from parity.evaluate.goodput import Lost, basis
 from parity.evaluate.memory import Memory
 from parity.evaluate.training import Breakdown
 from parity.layout.layout import describe, to_dict
-from parity.outputs.document import Bars, Document, Fields, Table
+from parity.outputs.document import Bars, Document, Fields, Table, Words
 from parity.outputs.envelope import Answer
 from parity.outputs.figures import ranged
+from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
 from parity.record import Finding
 from parity.search.pareto import Trade
 from parity.search.run import Course, Run
 from parity.search.train import WORDS, TrainingPlan, Wall, in_nodes
+from parity.search.uncertainty import Spread
 from parity.units import render, significant
 from parity.workload.adapters import rank_of
 from parity.workload.operator import Architecture
@@ -64,10 +66,12 @@ def plan_answer(
     }
     if front:
         content["pareto"] = [trade_fields(trade) for trade in front]
+    span, unit = (chip_range(best), "chips") if days_asked else (best.spread, "days")
     document = Document(
         sentence=sentence(arch, best, days_asked=days_asked, wall=wall),
         parts=(
             summary(arch, best),
+            *uncertain(span, unit),
             spent(best.plan),
             filled(best.plan),
             *others(runs),
@@ -124,6 +128,7 @@ def first(value: Number) -> float:
 def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, object]:
     """The run as plain numbers, SI units; `range` is of the chips where they are the answer."""
     plan, power = run.plan, run.plan.power_w
+    span = chip_range(run) if of_chips else run.spread
     memory = {f.name: first(getattr(plan.step.memory, f.name)) for f in fields(Memory)}
     return {
         "chip": plan.machine.chip.id,
@@ -150,8 +155,9 @@ def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, 
         },
         "power_w": power,
         "energy_kwh": None if power is None else power * run.days * 24 / 1000,
-        "range": chip_range(run) if of_chips else day_range(run),
-        "step_time_range_s": {"low": plan.low_s, "high": plan.high_s},
+        "range": range_fields(span, "chips" if of_chips else "days"),
+        "uncertainty": uncertainty_fields(span),
+        "step_time_range_s": {"low": run.step_range[0], "high": run.step_range[1]},
     }
 
 
@@ -172,23 +178,25 @@ def goodput_fields(run: Course) -> dict[str, object]:
     }
 
 
-def day_range(run: Course) -> dict[str, float | str]:
-    """P10 and P90 of the days."""
-    low, high = run.days_range
-    return {"of": "days", "low": low, "high": high}
-
-
-def chip_range(run: Run) -> dict[str, float | str]:
-    """P10 and P90 of the chips that finish in the same time."""
+def chip_range(run: Run) -> Spread:
+    """The range of the chips that finish in the same time, in whole nodes."""
     plan = run.plan
-    ends = [plan.chips * end / run.days for end in run.days_range]
-    low, high = in_nodes(np.ceil(np.array(ends)), plan.machine.node)
-    return {"of": "chips", "low": int(min(low, plan.chips)), "high": int(max(high, plan.chips))}
+
+    def whole(days: float) -> float:
+        return float(in_nodes(np.ceil(plan.chips * days / run.days), plan.machine.node))
+
+    return run.spread.through(whole).holding(plan.chips)
+
+
+def uncertain(spread: Spread, unit: str) -> tuple[Words, ...]:
+    """What most of a range comes from, and what would narrow it; `unit` of its ends."""
+    text = most_of(spread, lambda end: significant(end, 3) if end < 100 else f"{end:,.0f}", unit)
+    return (Words(text=text),) if text else ()
 
 
 def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | None) -> str:
     """The answer in one sentence: number, range, what of it is lost, what limits it."""
-    plan, days, span = run.plan, significant(run.days), day_range(run)
+    plan, days = run.plan, significant(run.days)
     name, work = plan.machine.chip.name, f"{arch.name} on {render(plan.job.tokens, '1')} tokens"
     lost = percent(1 - first(run.goodput.fraction))
     end = f"of which {lost} go to failures, checkpoints and slow chips"
@@ -201,9 +209,9 @@ def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | Non
         )
     if days_asked:
         chips = chip_range(run)
-        count = f"{plan.chips:,} x {name} ({chips['low']:,}–{chips['high']:,})"
+        count = f"{plan.chips:,} x {name} ({chips.low:,.0f}–{chips.high:,.0f})"
         return f"{count} train {work} in {days} days, {end}"
-    ends = f"({significant(float(span['low']))}–{significant(float(span['high']))})"
+    ends = f"({significant(run.spread.low)}–{significant(run.spread.high)})"
     return f"{plan.chips:,} x {name} train {work} in {days} days {ends}, {end}"
 
 
@@ -220,7 +228,7 @@ def largest_shares(plan: TrainingPlan) -> str:
 def summary(arch: Architecture, run: Run) -> Fields:
     """Layout, speed, memory, goodput, energy: one line each."""
     plan = run.plan
-    job, step = plan.job, ranged(plan.time_s, plan.low_s, plan.high_s, "s")
+    job, step = plan.job, ranged(plan.time_s, *run.step_range, "s")
     batch = f"{job.global_batch_sequences:,} sequences of {job.seq_len:,}, {job.dtype}"
     each = significant(plan.tokens_per_s / plan.chips)
     peak = render(first(plan.machine.peak_flop_per_s[job.dtype]), "FLOP/s")

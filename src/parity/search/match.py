@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
 
-from parity.catalogue.machine import Machine, Number
+from parity.catalogue.machine import Draw, Machine, Number
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.energy import chip_power
@@ -19,7 +20,7 @@ from parity.record import Finding
 from parity.search.findings import choose_dtype, unmeasured, weak_figures
 from parity.search.precision import choose_precision
 from parity.search.replica import Replica, ServingJob, best_replica
-from parity.search.run import fewest_chips_within
+from parity.search.run import fewest_chips_within, interrupted_times, plan_goodput
 from parity.search.serve import bound_by, sampled_rates
 from parity.search.train import (
     TrainingPlan,
@@ -29,7 +30,8 @@ from parity.search.train import (
     sampled_times,
     what_binds,
 )
-from parity.timing.draw import Sampler
+from parity.search.uncertainty import Answering, Spread, once, ratio, spread
+from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import Engine
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
@@ -45,8 +47,6 @@ class Row:
 
     chip: Chip
     count: int | None
-    low: int | None
-    high: int | None
     reason: str
     bound_by: str
     layout: str
@@ -55,11 +55,22 @@ class Row:
     detail: dict[str, float]
     findings: tuple[Finding, ...] = ()
     label: str = ""  # what was asked for, where that is not the plain chip
+    spread: Spread | None = None  # of the count, in whole nodes
 
     @property
     def name(self) -> str:
         """What the row is about, in words."""
         return self.label or self.chip.id
+
+    @property
+    def low(self) -> int | None:
+        """P10 of the count, in whole nodes."""
+        return int(self.spread.low) if self.spread else None
+
+    @property
+    def high(self) -> int | None:
+        """P90 of the count, in whole nodes."""
+        return int(self.spread.high) if self.spread else None
 
 
 def refused(chip: Chip, error: Infeasible | MissingFact) -> Row:
@@ -67,7 +78,7 @@ def refused(chip: Chip, error: Infeasible | MissingFact) -> Row:
     findings = error.findings if isinstance(error, Infeasible) else ()
     bound = findings[0].code if findings else MISSING_FIGURE
     reason = findings[0].message if findings else str(error)
-    return Row(chip, None, None, None, reason, bound, "", {}, None, {}, findings)
+    return Row(chip, None, reason, bound, "", {}, None, {}, findings)
 
 
 def match_training(
@@ -79,6 +90,7 @@ def match_training(
     software: Software,
     dtype: str = "auto",
     stated: Stated | None = None,
+    sampler: Sampler = USUAL_SAMPLES,
 ) -> list[Row]:
     """For each wanted machine the fewest chips whose step takes at most `time_s`.
 
@@ -86,8 +98,15 @@ def match_training(
     target is a number. dtype: of the wanted chips; `auto` lets each choose. stated: when given,
     a step and what interrupts it must take at most `time_s` together.
     """
-    reference = _relative_times(arch, have, software) if have else np.ones(1)
-    reference_power = _plan_power(have) if have else None
+
+    def relative(plan: TrainingPlan, draw: Draw) -> Number:
+        """Times of a plan over its own. [1]"""
+        if stated is None:
+            return sampled_times(arch, plan, software, draw) / plan.time_s
+        alone = plan.time_s / plan_goodput(arch, plan, stated).fraction
+        return interrupted_times(arch, plan, software, stated, draw) / alone
+
+    reference = once(partial(relative, have), sampler) if have else None
     rows = []
     for target in wanted:
         try:
@@ -100,9 +119,13 @@ def match_training(
             else:
                 found = fewest_chips_within(arch, this, target, software, time_s, stated)
             findings = (*chosen, *quality(target, own))
-            rows.append(
-                _training_row(arch, found, target, software, reference, reference_power, findings)
-            )
+            if isinstance(found, Wall):
+                rows.append(_wall_row(found, target, findings))
+                continue
+            row = _training_row(arch, found, target, software, have.power_w if have else None)
+            over = ratio(partial(relative, found), reference)
+            counts = counted(found.chips, over, target, sampler)
+            rows.append(replace(row, findings=findings, spread=counts))
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
     return rows
@@ -114,41 +137,35 @@ def quality(target: Machine, dtype: str) -> tuple[Finding, ...]:
     return (*weak_figures(target.chip, dtype), *unmeasured(target.chip, dtype, basis))
 
 
-def _relative_times(arch: Architecture, plan: TrainingPlan, software: Software) -> Number:
-    times = sampled_times(arch, plan.job, plan.machine, software, plan.layout, Sampler())
-    return times / plan.time_s
+def counted(count: int, relative: Answering, target: Machine, sampler: Sampler) -> Spread:
+    """The range of a count whose work takes `relative` of the time predicted, whole nodes. [1]"""
+
+    def whole(ratio: float) -> float:
+        return float(in_nodes(np.ceil(count * ratio - 1e-9), target.node))
+
+    return spread(relative, sampler).through(whole).holding(count)
 
 
-def _plan_power(plan: TrainingPlan) -> float | None:
-    return plan.power_w
+def _wall_row(found: Wall, target: Machine, findings: tuple[Finding, ...]) -> Row:
+    fastest = found.fastest
+    text = describe(fastest.layout) if fastest else ""
+    columns = to_dict(fastest.layout) if fastest else {}
+    return Row(target.chip, None, found.reason, "P104", text, columns, None, {}, findings)
 
 
 def _training_row(
     arch: Architecture,
-    found: TrainingPlan | Wall,
+    found: TrainingPlan,
     target: Machine,
     software: Software,
-    reference: Number,
     reference_power: float | None,
-    findings: tuple[Finding, ...],
 ) -> Row:
-    if isinstance(found, Wall):
-        fastest = found.fastest
-        text = describe(fastest.layout) if fastest else ""
-        columns = to_dict(fastest.layout) if fastest else {}
-        return Row(
-            target.chip, None, None, None, found.reason, "P104", text, columns, None, {}, findings
-        )
-    relative = _relative_times(arch, found, software) / reference
-    low, high = count_range(found.chips, relative, target)
     power = found.power_w
     ratio = power / reference_power if power and reference_power else None
     bound = what_binds(arch, found.job, target, software, found.layout)
     return Row(
         chip=target.chip,
         count=found.chips,
-        low=low,
-        high=high,
         reason=f"{found.job.dtype}, step {found.time_s:.3g} s",
         bound_by=bound.word,
         layout=describe(found.layout),
@@ -160,15 +177,7 @@ def _training_row(
             "tokens_per_s_per_chip": found.tokens_per_s / found.chips,
             **{f"gain_{k.replace(' ', '_').replace('-', '_')}": v for k, v in bound.gains.items()},
         },
-        findings=findings,
     )
-
-
-def count_range(count: int, relative_time: Number, target: Machine) -> tuple[int, int]:
-    """P10 and P90 of the count when the work takes `relative_time` of what was predicted. [1]"""
-    low, high = np.quantile(count * np.atleast_1d(relative_time), [0.1, 0.9])
-    whole = in_nodes(np.ceil(np.array([low, high]) - 1e-9), target.node)
-    return int(min(whole[0], count)), int(max(whole[1], count))
 
 
 def match_serving(
@@ -181,15 +190,16 @@ def match_serving(
     engine: Engine,
     dtype: str = "auto",
     kv: str = "auto",
+    sampler: Sampler = USUAL_SAMPLES,
 ) -> list[Row]:
     """For each wanted machine the fewest chips that serve `requests_per_s` within the TPOT."""
-    sampler = Sampler()
-    reference: Number = np.ones(1)
-    reference_power = None
-    if have:
-        own_rate = sampled_rates(job, have, sampler)
-        reference = own_rate / have.requests_per_s_per_chip
-        reference_power = _serving_power(have, have_chips)
+
+    def relative(own: ServingJob, plan: Replica, draw: Draw) -> Number:
+        """Time of a request of a plan over its own. [1]"""
+        return plan.requests_per_s_per_chip / sampled_rates(own, plan, draw)
+
+    reference = once(partial(relative, job, have), sampler) if have else None
+    reference_power = _serving_power(have, have_chips) if have else None
     rows = []
     for target in wanted:
         try:
@@ -199,10 +209,11 @@ def match_serving(
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
             continue
-        rate = sampled_rates(this, found, sampler)
-        relative_time = reference / (rate / found.requests_per_s_per_chip)
-        row = _serving_row(found, this, requests_per_s, relative_time, reference_power)
-        rows.append(replace(row, findings=(*chosen, *quality(target, found.multiplied))))
+        row = _serving_row(found, this, requests_per_s, reference_power)
+        over = ratio(partial(relative, this, found), reference)
+        counts = counted(row.count or 1, over, found.machine, sampler)
+        findings = (*chosen, *quality(target, found.multiplied))
+        rows.append(replace(row, findings=findings, spread=counts))
     return rows
 
 
@@ -210,19 +221,15 @@ def _serving_row(
     found: Replica,
     job: ServingJob,
     requests_per_s: float,
-    relative_time: Number,
     reference_power: float | None,
 ) -> Row:
     replicas = int(np.ceil(requests_per_s / found.requests_per_s - 1e-6))
     count = int(in_nodes(replicas * found.chips, found.machine.node))
-    low, high = count_range(count, relative_time, found.machine)
     power = _serving_power(found, count)
     steady = found.steady
     return Row(
         chip=found.machine.chip,
         count=count,
-        low=low,
-        high=high,
         reason=(
             f"{job.precision.weights}, {replicas:,} replicas of {found.chips}, batch {found.batch}"
         ),

@@ -26,8 +26,9 @@ from parity.search.findings import choose_dtype, computes_in, note
 from parity.search.mixed_replicas import Replicas, replicas_of, shares
 from parity.search.mixed_stages import best_split
 from parity.search.mixed_step import MixedStep, Part, Way, mixed_step, step_samples, what_binds
-from parity.search.run import SECONDS_A_DAY, p10_p90
+from parity.search.run import SECONDS_A_DAY
 from parity.search.train import Bound, TrainingPlan, best_plans
+from parity.search.uncertainty import p10_p90
 from parity.timing.draw import Sampler
 from parity.timing.software import Software
 from parity.units import significant

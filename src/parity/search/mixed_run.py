@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.catalogue.machine import Draw, central
+from parity.catalogue.machine import Draw, Number, central
 from parity.evaluate.goodput import (
     Goodput,
     Reliability,
@@ -18,8 +18,9 @@ from parity.evaluate.goodput import (
 )
 from parity.search.mixed import MixedPlan
 from parity.search.mixed_step import Way, mixed_step, step_samples
-from parity.search.run import LEAST_GOODPUT, SECONDS_A_DAY, Course, no_progress, p10_p90
-from parity.timing.draw import Sampler
+from parity.search.run import LEAST_GOODPUT, SECONDS_A_DAY, Course, no_progress
+from parity.search.uncertainty import p10_p90, spread
+from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -32,7 +33,13 @@ class MixedRun(Course):
     plan: MixedPlan
 
 
-def mixed_run(arch: Architecture, plan: MixedPlan, software: Software, stated: Stated) -> MixedRun:
+def mixed_run(
+    arch: Architecture,
+    plan: MixedPlan,
+    software: Software,
+    stated: Stated,
+    sampler: Sampler = USUAL_SAMPLES,
+) -> MixedRun:
     """The run that `plan` makes, with its range over chips, software and what interrupts it.
 
     Raises `Infeasible` with P107 where failures leave it no time to train.
@@ -42,15 +49,19 @@ def mixed_run(arch: Architecture, plan: MixedPlan, software: Software, stated: S
     if share < LEAST_GOODPUT:
         names = " and ".join(f"{part.chips:,} {part.machine.chip.id}" for part in plan.way.parts)
         raise no_progress(names, found)
-    sampler = Sampler()
-    drawn = way_goodput(arch, plan.job, plan.way, software, stated, sampler).fraction
-    times = step_samples(arch, plan.job, plan.way, software, sampler)
-    days = plan.job.steps / SECONDS_A_DAY
+    steps = plan.job.steps / SECONDS_A_DAY
+
+    def fraction(draw: Draw) -> Number:
+        return np.ravel(way_goodput(arch, plan.job, plan.way, software, stated, draw).fraction)
+
+    def days(draw: Draw) -> Number:
+        return steps * step_samples(arch, plan.job, plan.way, software, draw) / fraction(draw)
+
     return MixedRun(
         goodput=found,
-        goodput_range=p10_p90(drawn),
-        days=days * plan.time_s / share,
-        days_range=p10_p90(days * times / np.ravel(drawn)),
+        goodput_range=p10_p90(fraction(sampler)),
+        days=steps * plan.time_s / share,
+        spread=spread(days, sampler),
         plan=plan,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.catalogue.machine import Machine, Number
+from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible
 from parity.evaluate.goodput import (
@@ -22,7 +22,8 @@ from parity.record import Finding
 from parity.search.findings import note
 from parity.search.grid import USUAL, Space
 from parity.search.train import TrainingPlan, Wall, fewest_chips, sampled_times
-from parity.timing.draw import Sampler
+from parity.search.uncertainty import Spread, p10_p90, spread
+from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.software import Software
 from parity.units import render
 from parity.workload.operator import Architecture
@@ -40,7 +41,12 @@ class Course:
     goodput: Goodput
     goodput_range: tuple[float, float]
     days: float
-    days_range: tuple[float, float]
+    spread: Spread  # of the days
+
+    @property
+    def days_range(self) -> tuple[float, float]:
+        """P10 and P90 of the days."""
+        return self.spread.low, self.spread.high
 
     @property
     def failures(self) -> float:
@@ -53,36 +59,52 @@ class Run(Course):
     """A plan carried through."""
 
     plan: TrainingPlan
+    step_range: tuple[float, float]  # seconds of a step
 
 
-def run_of(arch: Architecture, plan: TrainingPlan, software: Software, stated: Stated) -> Run:
+def run_of(
+    arch: Architecture,
+    plan: TrainingPlan,
+    software: Software,
+    stated: Stated,
+    sampler: Sampler = USUAL_SAMPLES,
+) -> Run:
     """The run that `plan` makes, with its range over chips, software and what interrupts it.
 
     Raises `Infeasible` with P107 where failures leave it no time to train.
     """
-    family, sampler = plan.machine.chip.family, Sampler()
-    chips, busy = int(plan.layout.chips[0]), float(plan.step.busy_fraction[0])
-    state = checkpoint_bytes(arch)
-    central = goodput(chips, state, busy, reliability(family, stated))
-    share = float(central.fraction)
+    found = plan_goodput(arch, plan, stated)
+    share = float(found.fraction)
     if share < LEAST_GOODPUT:
-        raise no_progress(f"{plan.chips:,} {plan.machine.chip.id}", central)
-    drawn = goodput(chips, state, busy, reliability(family, stated, sampler)).fraction
-    times = sampled_times(arch, plan.job, plan.machine, software, plan.layout, sampler)
-    days = plan.job.steps / SECONDS_A_DAY * times / np.ravel(drawn)
+        raise no_progress(f"{plan.chips:,} {plan.machine.chip.id}", found)
+    steps = plan.job.steps / SECONDS_A_DAY
     return Run(
         plan=plan,
-        goodput=central,
-        goodput_range=p10_p90(drawn),
-        days=plan.job.steps / SECONDS_A_DAY * plan.time_s / share,
-        days_range=p10_p90(days),
+        goodput=found,
+        goodput_range=p10_p90(plan_goodput(arch, plan, stated, sampler).fraction),
+        days=steps * plan.time_s / share,
+        spread=spread(
+            lambda draw: steps * interrupted_times(arch, plan, software, stated, draw), sampler
+        ),
+        step_range=p10_p90(sampled_times(arch, plan, software, sampler)),
     )
 
 
-def p10_p90(samples: Number) -> tuple[float, float]:
-    """The ends of the range that is shown."""
-    low, high = np.quantile(samples, [0.1, 0.9])
-    return float(low), float(high)
+def plan_goodput(
+    arch: Architecture, plan: TrainingPlan, stated: Stated, draw: Draw = central
+) -> Goodput:
+    """What of a run's time trains, at the layout of `plan`."""
+    busy = float(plan.step.busy_fraction[0])
+    figures = reliability(plan.machine.chip.family, stated, draw)
+    return goodput(int(plan.layout.chips[0]), checkpoint_bytes(arch), busy, figures)
+
+
+def interrupted_times(
+    arch: Architecture, plan: TrainingPlan, software: Software, stated: Stated, draw: Draw
+) -> Number:
+    """Step times of a plan with their share of what interrupts a run, shape (samples,). [s]"""
+    drawn = plan_goodput(arch, plan, stated, draw).fraction
+    return sampled_times(arch, plan, software, draw) / np.ravel(drawn)
 
 
 def no_progress(chips: str, found: Goodput) -> Infeasible:

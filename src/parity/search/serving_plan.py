@@ -22,8 +22,8 @@ from parity.search.precision import precision_of
 from parity.search.prefill import sampled_pass
 from parity.search.replica import ServingJob, replicas
 from parity.search.replica_rules import copied_cache, left_out
-from parity.search.run import p10_p90
 from parity.search.serve import Need, ServingPlan, best_plans, sampled_rates
+from parity.search.uncertainty import p10_p90
 from parity.timing.draw import Sampler
 from parity.timing.engine import Engine
 from parity.units import render, significant

@@ -19,7 +19,6 @@ from parity.record import Finding
 from parity.search.candidates import Candidates, comparable, evaluate
 from parity.search.findings import note, unmeasured, weak_class, weak_figures
 from parity.search.grid import USUAL, Space, layouts, refusal, replicas
-from parity.timing.draw import Sampler
 from parity.timing.software import Software
 from parity.units import render
 from parity.workload.flop import flop_per_token
@@ -41,8 +40,6 @@ class TrainingPlan:
     job: TrainingJob
     step: Step  # a single row
     chips: int
-    low_s: float
-    high_s: float
     stages_bytes: tuple[float, ...]  # memory of a chip of each pipeline stage
 
     @property
@@ -71,35 +68,17 @@ class TrainingPlan:
 def plan(
     arch: Architecture, job: TrainingJob, target: Machine, software: Software, layout: Layout
 ) -> TrainingPlan:
-    """The plan of one layout row, with the range of its step time."""
+    """The plan of one layout row."""
     step = training_step(arch, job, layout, target, software)
-    low, high = step_range(arch, job, target, software, layout)
     stages = bytes_of_stages(arch, job, layout, software)
-    return TrainingPlan(target, layout, job, step, int(layout.chips[0]), low, high, stages)
+    return TrainingPlan(target, layout, job, step, int(layout.chips[0]), stages)
 
 
-def sampled_times(
-    arch: Architecture,
-    job: TrainingJob,
-    target: Machine,
-    software: Software,
-    layout: Layout,
-    draw: Draw,
-) -> Number:
-    """Step times of one layout row over the ranges of all figures, shape (samples,)."""
-    uncertain = machine(target.chip, target.cluster_id, draw)
-    step = training_step(arch, job, layout, uncertain, software, draw)
-    return np.broadcast_to(
-        step.time_s, (np.shape(step.time_s)[0] if np.ndim(step.time_s) > 1 else 1, 1)
-    )[:, 0]
-
-
-def step_range(
-    arch: Architecture, job: TrainingJob, target: Machine, software: Software, layout: Layout
-) -> tuple[float, float]:
-    """P10 and P90 of the step time over specification and efficiency ranges. [s]"""
-    times = sampled_times(arch, job, target, software, layout, Sampler())
-    return float(np.quantile(times, 0.1)), float(np.quantile(times, 0.9))
+def sampled_times(arch: Architecture, plan: TrainingPlan, software: Software, draw: Draw) -> Number:
+    """Step times of a plan over the ranges of all figures, shape (samples,). [s]"""
+    uncertain = machine(plan.machine.chip, plan.machine.cluster_id, draw)
+    step = training_step(arch, plan.job, plan.layout, uncertain, software, draw)
+    return np.atleast_2d(step.time_s)[:, 0]
 
 
 def best_plans(

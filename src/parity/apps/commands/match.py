@@ -33,6 +33,7 @@ def match(
     days: words.Days = None,
     tokens_per_second: words.TokensPerSecond = None,
     tpot: words.Tpot = None,
+    samples: words.Samples = 256,
 ) -> Answer:
     """Count how many of one chip equal so many of another."""
     from parity import api
@@ -54,4 +55,5 @@ def match(
         days=days,
         tokens_per_second=tokens_per_second,
         tpot=tpot,
+        samples=samples,
     )

@@ -41,6 +41,7 @@ def train(
     fix: words.Fix = (),
     exhaustive: words.Exhaustive = False,
     pareto: words.Pareto = False,
+    samples: words.Samples = 256,
 ) -> Answer:
     """Plan a training run: layout, days, memory, energy and their range."""
     asked = locals()  # the parameters, which are those of the function

@@ -143,6 +143,9 @@ Lora = Annotated[
         group=WORK, show_default=False, help="Train adapters of this rank, the weights frozen."
     ),
 ]
+Samples = Annotated[
+    int, Parameter(group=SEARCH, help="Samples of what is uncertain, for the ranges.")
+]
 Top = Annotated[int, Parameter(group=SEARCH, help="Layouts shown.")]
 Fix = Annotated[
     tuple[str, ...],

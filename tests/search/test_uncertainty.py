@@ -1,0 +1,167 @@
+"""Ranges of answers, and what they come from."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import parity
+from parity.catalogue.machine import Draw, Number
+from parity.errors import UsageError
+from parity.search.uncertainty import first_order, once, ratio, sources_of, spread
+from parity.timing.draw import Recorder, Sampler
+
+positive = st.floats(0.1, 10.0)
+
+
+def product(draw: Draw, ends: dict[str, tuple[float, float, float]]) -> Number:
+    """A time whose figures multiply."""
+    out: Number = np.ones((1, 1))
+    for key, (value, low, high) in ends.items():
+        out = out * draw(key, value, low, high)
+    return out[:, 0]
+
+
+@st.composite
+def unknowns(draw: st.DrawFn) -> dict[str, tuple[float, float, float]]:
+    """Up to five figures, each with a range around it."""
+    count = draw(st.integers(1, 5))
+    out = {}
+    for i in range(count):
+        value = draw(positive)
+        out[f"figure {i}"] = (
+            value,
+            value * draw(st.floats(0.3, 1.0)),
+            value * draw(st.floats(1.0, 2.5)),
+        )
+    return out
+
+
+def test_indices_are_those_of_ishigamis_function() -> None:
+    # Ishigami, Homma 1990 with a = 7, b = 0.1; exact indices: Saltelli et al. 2008, section 4.2.
+    x = np.random.default_rng(3).uniform(-np.pi, np.pi, (8192, 3))
+    y = np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+    assert first_order(y, x) == pytest.approx([0.314, 0.442, 0.0], abs=0.02)
+
+
+def test_indices_of_a_sum_are_its_variances() -> None:
+    x = np.random.default_rng(4).uniform(-1, 1, (8192, 4))
+    weights = np.array([4.0, 2.0, 1.0, 0.0])
+    exact = weights**2 / np.sum(weights**2)
+    assert first_order(x @ weights, x) == pytest.approx(exact, abs=0.02)
+
+
+def test_what_does_nothing_is_not_named() -> None:
+    rng = np.random.default_rng(5)
+    columns = {f"idle {i}": rng.random(256) for i in range(60)} | {"busy": rng.random(256)}
+    assert [one.key for one in sources_of(columns["busy"] ** 2, columns)] == ["busy"]
+
+
+@given(unknowns())
+def test_percentiles_rise_and_shares_are_parts_of_one(ends) -> None:
+    found = spread(lambda draw: product(draw, ends), Sampler(1024))
+    assert found.low <= found.median <= found.high
+    assert all(0 < one.share <= 1 for one in found.sources)
+    assert sum(one.share for one in found.sources) <= 1.1  # the noise of 1,024 samples
+    shares = [one.share for one in found.sources]
+    assert shares == sorted(shares, reverse=True)
+
+
+@given(unknowns())
+def test_knowing_the_first_source_narrows_the_range(ends) -> None:
+    found = spread(lambda draw: product(draw, ends), Sampler(1024))
+    if found.known is not None and found.sources[0].share > 0.2:
+        first, last = found.known
+        assert last / first < found.high / found.low
+
+
+@given(unknowns(), st.floats(0.0, 1.0))
+def test_a_narrower_figure_never_widens_the_range(ends, part: float) -> None:
+    key, (value, low, high) = next(iter(ends.items()))
+    narrower = ends | {key: (value, value + part * (low - value), value + part * (high - value))}
+    wide, narrow = (
+        spread(lambda draw, own=own: product(draw, own), Sampler(1024)) for own in (ends, narrower)
+    )
+    assert np.log(narrow.high / narrow.low) <= 1.05 * np.log(wide.high / wide.low) + 1e-12
+
+
+@given(unknowns())
+def test_an_answer_compared_with_itself_has_no_range(ends) -> None:
+    def own(draw: Draw) -> Number:
+        return product(draw, ends)
+
+    found = spread(ratio(own, once(own, Sampler())), Sampler())
+    assert (found.low, found.median, found.high) == (1.0, 1.0, 1.0)
+    assert found.sources == ()
+
+
+@given(unknowns(), unknowns())
+def test_what_is_worked_out_once_is_the_same(over, under) -> None:
+    shared = {f"{key} of the other": value for key, value in under.items()} | over
+    every = ratio(lambda draw: product(draw, over), lambda draw: product(draw, shared))
+    kept = ratio(
+        lambda draw: product(draw, over), once(lambda draw: product(draw, shared), Sampler())
+    )
+    assert spread(every, Sampler()) == spread(kept, Sampler())
+
+
+def test_a_held_figure_is_its_value_and_the_rest_is_as_before() -> None:
+    sampler, held = Sampler(), Sampler(held=frozenset({"a"}))
+    assert held("a", 2.0, 1.0, 3.0) == 2.0
+    assert np.array_equal(held("b", 2.0, 1.0, 3.0), sampler("b", 2.0, 1.0, 3.0))
+
+
+def test_a_recorder_keeps_what_has_a_range() -> None:
+    seen = Recorder(Sampler(16))
+    seen("known", 2.0, 2.0, 2.0)
+    drawn = seen("unknown", 2.0, 1.0, 3.0)
+    assert list(seen.columns) == ["unknown"]
+    assert np.array_equal(seen.columns["unknown"], np.ravel(drawn))
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_chip_matched_with_itself_is_as_many_without_a_range(train: bool) -> None:
+    found = parity.match("llama-3.1-8b", have="8xh100", want="h100,a100", train=train).to_dict()
+    same, other = found["answer"]["rows"]
+    assert same["range"] == {"of": "chips", "low": 8, "p50": 8, "high": 8}
+    assert same["uncertainty"] == []
+    assert other["range"]["low"] <= other["range"]["p50"] <= other["range"]["high"]
+    assert other["uncertainty"]
+
+
+def test_more_samples_say_the_same_more_exactly() -> None:
+    some, many = (
+        parity.match("llama-3.1-8b", have="64xh20", want="ppu", train=True, samples=n).to_dict()
+        for n in (256, 2048)
+    )
+    (few,), (lot,) = some["answer"]["rows"], many["answer"]["rows"]
+    assert few["count"] == lot["count"]
+    assert few["range"]["low"] == pytest.approx(lot["range"]["low"], rel=0.1)
+    assert few["range"]["high"] == pytest.approx(lot["range"]["high"], rel=0.1)
+    assert few["uncertainty"][0]["source"] == lot["uncertainty"][0]["source"]
+
+
+@pytest.mark.parametrize("samples", [0, 63, 65_537, -1])
+def test_a_number_of_samples_has_bounds(samples: int) -> None:
+    with pytest.raises(UsageError, match="64 to 65,536"):
+        parity.plan_train("llama-3.1-8b", "8xh100", samples=samples)
+
+
+def test_a_run_says_what_its_days_depend_on() -> None:
+    found = parity.plan_train("llama-3.1-8b", "64xh100", tokens="1T")
+    answer = found.to_dict()["answer"]
+    first = answer["uncertainty"][0]
+    assert first["source"].startswith("hopper.sustained")
+    assert "hold of their rate over hours on hopper" in first["words"]
+    assert answer["range"]["low"] <= first["narrowed"]["low"] <= answer["range"]["p50"]
+    assert answer["range"]["p50"] <= first["narrowed"]["high"] <= answer["range"]["high"]
+    assert "Most of the range comes from what matrix products hold" in found.explain(10_000)
+
+
+def test_a_figure_without_a_range_is_no_source() -> None:
+    weak, stated = (
+        parity.match("llama-3.1-8b", have="64xh20", want=want, train=True).to_dict()["answer"]
+        for want in ("ppu", "ppu@bf16=119TFLOP/s")
+    )
+    assert stated["rows"][0]["range"]["high"] <= weak["rows"][0]["range"]["high"]
+    assert not any("compute.dense" in one["source"] for one in stated["rows"][0]["uncertainty"])
