@@ -297,18 +297,9 @@ def match(
     drawn = sampler(samples)
     if train:
         return _match_training(
-            model,
-            have,
-            wanted,
-            tokens,
-            seq,
-            gbs,
-            days,
-            tokens_per_second,
-            dtype,
-            software_generation,
-            drawn,
-        )
+            model, have, wanted, tokens, seq, gbs, days, tokens_per_second, dtype,
+            software_generation, drawn,
+        )  # fmt: skip
     return _match_serving(
         model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, engine_generation, drawn
     )

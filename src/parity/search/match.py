@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -37,6 +38,8 @@ from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
+#: The high end of how far engines' times are missed: a plan so many times as fast stands by.
+FASTER = 1.5
 #: What stands in the way of a chip that the catalogue does not hold enough of.
 MISSING_FIGURE = "missing figure"
 
@@ -194,11 +197,7 @@ def match_serving(
 ) -> list[Row]:
     """For each wanted machine the fewest chips that serve `requests_per_s` within the TPOT."""
 
-    def relative(own: ServingJob, plan: Replica, draw: Draw) -> Number:
-        """Time of a request of a plan over its own. [1]"""
-        return plan.requests_per_s_per_chip / sampled_rates(own, plan, draw)
-
-    reference = once(partial(relative, job, have), sampler) if have else None
+    reference = once(relative_time(job, have, have_chips), sampler) if have else None
     reference_power = _serving_power(have, have_chips) if have else None
     rows = []
     for target in wanted:
@@ -210,11 +209,31 @@ def match_serving(
             rows.append(refused(target.chip, error))
             continue
         row = _serving_row(found, this, requests_per_s, reference_power)
-        over = ratio(partial(relative, this, found), reference)
+        over = ratio(relative_time(this, found), reference)
         counts = counted(row.count or 1, over, found.machine, sampler)
         findings = (*chosen, *quality(target, found.multiplied))
         rows.append(replace(row, findings=findings, spread=counts))
     return rows
+
+
+def relative_time(job: ServingJob, found: Replica, most_chips: float = np.inf) -> Answering:
+    """Time of a request over that of a plan at stated figures. [1]
+
+    Where a sample is too slow for the plan's division, it takes the one that would be best if
+    tokens had to come `FASTER`.
+    """
+    ways = [found]
+    if not job.patient:
+        quick = replace(job, ttft_s=job.ttft_s / FASTER, tpot_s=job.tpot_s / FASTER)
+        own = found.model
+        with suppress(Infeasible):
+            ways.append(best_replica(own.arch, quick, found.machine, own.engine, most_chips))
+
+    def relative(draw: Draw) -> Number:
+        rate = np.max([sampled_rates(job, one, draw) for one in ways], axis=0)
+        return found.requests_per_s_per_chip / rate
+
+    return relative
 
 
 def _serving_row(
