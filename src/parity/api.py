@@ -54,8 +54,9 @@ from parity.search.percentiles import at_percentile
 from parity.search.pinned import pinned
 from parity.search.precision import choose_precision
 from parity.search.replica import ServingJob, best_replica
-from parity.search.serving_plan import ServingQuestion, priced_choices, ranged, serve
+from parity.search.serving_plan import ServingQuestion, priced_choices, serve
 from parity.search.serving_plan import trades as serving_trades
+from parity.search.serving_range import plan_spread
 from parity.serve_questions import (
     Said,
     percentile,
@@ -211,6 +212,7 @@ def plan_serve(
     simulate: bool = False,
     cluster: str = "",
     top: int = 3,
+    samples: int = USUAL_SAMPLES.samples,
     report: Report | None = None,
 ) -> Answer:
     """How many of the chips `on` serve `model` under a load within latencies, laid out how.
@@ -227,12 +229,13 @@ def plan_serve(
     Latencies hold on average, by the steady state. With `p` they hold at that percentile of the
     requests, which are then simulated one by one; `simulate` is `p=99`. trace: a file of requests,
     or `azure-conv` or `mooncake-conversation`, that are planned for and simulated, as fast as they
-    came, `speed` times as fast, or at `rps`. report: called with (requests answered, of how many).
+    came, `speed` times as fast, or at `rps`. samples: of what is uncertain, for the range.
+    report: called with (requests answered, of how many).
 
     Raises `UsageError` for words that cannot be read, `UnknownName`, `BadFile` for a trace,
     `MissingFact`, `Infeasible` with P1xx.
     """
-    arch, batch = find_model(model), serving_chips(on, "--on")
+    arch, batch, drawn = find_model(model), serving_chips(on, "--on"), sampler(samples)
     said = Said(
         isl, osl, prefix, profile, rps, concurrency, users, think, ttft, tpot, speculate, trace,
         speed,
@@ -252,8 +255,8 @@ def plan_serve(
         solve = partial(at_percentile, trial=Trial(at, asked.vary, asked.trace, report))
     found = solve(question)
     told = Told(
-        question, found, ranged(found.plans, question), passed, cost[1], at, asked.assumed,
-        serving_trades(question), priced_choices(question, passed, words[1], solve),
+        question, found, plan_spread(found.plans, question, drawn), passed, cost[1], at,
+        asked.assumed, serving_trades(question), priced_choices(question, passed, words[1], solve),
         trace or "",
     )  # fmt: skip
     return serving_answer(told)

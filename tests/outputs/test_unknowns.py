@@ -57,7 +57,7 @@ def test_every_figure_has_words() -> None:
         ("software.megatron-2024.issue_s", "the host's time to start an operator"),
         (
             "engine.vllm-v1.elapsed.h100-sxm",
-            "how far predictions of engines miss, on h100-sxm",
+            "how far measured serving is from predictions on h100-sxm",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import parity
+from parity.api import plan_serve
 from parity.catalogue.machine import Draw, Number
 from parity.errors import UsageError
 from parity.search.uncertainty import first_order, once, ratio, sources_of, spread
@@ -165,3 +166,16 @@ def test_a_figure_without_a_range_is_no_source() -> None:
     )
     assert stated["rows"][0]["range"]["high"] <= weak["rows"][0]["range"]["high"]
     assert not any("compute.dense" in one["source"] for one in stated["rows"][0]["uncertainty"])
+
+
+@pytest.mark.parametrize(("on", "of"), [("h20", "chips"), ("16xh20", "most_requests_per_s")])
+def test_a_service_says_what_its_range_depends_on(on: str, of: str) -> None:
+    found = plan_serve("llama-3.1-70b", on, rps=4 if of == "chips" else None)
+    answer = found.to_dict()["answer"]
+    span, first = answer["range"], answer["uncertainty"][0]
+    assert span["of"] == of
+    assert span["low"] <= span["p50"] <= span["high"]
+    assert span["low"] <= (answer["chips"] if of == "chips" else answer[of]) <= span["high"]
+    assert first["source"].startswith("engine.current.elapsed")
+    assert span["low"] <= first["narrowed"]["low"] <= first["narrowed"]["high"] <= span["high"]
+    assert "Most of the range comes from how far measured serving" in found.explain(10_000)

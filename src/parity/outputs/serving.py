@@ -6,7 +6,7 @@ from parity.catalogue.machine import Number
 from parity.layout.serving import describe_replica
 from parity.outputs.document import Bars, Chart, Document, Fields, Series, Table
 from parity.outputs.envelope import Answer
-from parity.outputs.planning import TARGET_MISSED
+from parity.outputs.planning import TARGET_MISSED, uncertain
 from parity.outputs.serving_fields import (
     Told,
     answer_fields,
@@ -49,6 +49,7 @@ def serving_answer(told: Told) -> Answer:
         sentence=sentence(told),
         parts=(
             summary(told),
+            *uncertain(told.span, "chips" if chips_asked(told.question) else "requests/s"),
             filled(plan),
             *typed(told),
             *others(told),
@@ -78,7 +79,7 @@ def sentence(told: Told) -> str:
     within = f" within {within} ({at})" if within else ""
     load = load_words(plan)
     most = significant(plan.most_requests_per_s)
-    low, high = (significant(end) for end in told.span)
+    low, high = (significant(end) for end in (told.span.low, told.span.high))
     if outcome.missed:
         ttft, tpot = reached(told)
         how = f"carry {most} requests/s at" if not plan.meets else "come nearest with"
@@ -87,7 +88,7 @@ def sentence(told: Told) -> str:
             f"and TPOT {render(tpot, 's')}; {pace}."
         )
     if chips_asked(question):
-        span = f" ({told.span[0]:,.0f}–{told.span[1]:,.0f})"
+        span = f" ({told.span.low:,.0f}–{told.span.high:,.0f})"
         return f"{name}{span} serve {plan.arch.name} to {load}{within}; {pace}."
     if question.need.amount is not None:
         return (

@@ -10,10 +10,12 @@ from parity.layout.layout import Layout
 from parity.layout.serving import degrees
 from parity.outputs.planning import first
 from parity.outputs.settings import settings_of
+from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.search.gate import Gate
 from parity.search.percentiles import steady_percentiles
 from parity.search.serve import ServingPlan, bound_by
 from parity.search.serving_plan import Outcome, Point, Priced, ServingQuestion, power_w
+from parity.search.uncertainty import Spread
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Told:
 
     question: ServingQuestion
     outcome: Outcome
-    span: tuple[float, float]  # P10 and P90 of chips or requests/s
+    span: Spread  # of chips or requests/s
     gate: Gate
     engine: str  # the engine named, or empty
     percentile: int | None  # of requests, at which latencies hold; None: on average
@@ -56,7 +58,8 @@ def answer_fields(told: Told) -> dict[str, object]:
         "tpot_s": latency_fields(told.means[1], tpot),
         "percentiles_by": "simulation" if seen else "steady state",
         "share_within": seen.within if seen else None,
-        "range": {"of": of, "low": told.span[0], "high": told.span[1]},
+        "range": range_fields(told.span, of),
+        "uncertainty": uncertainty_fields(told.span),
         "bound_by": bound_by(plan.decode),
         "memory": memory_fields(plan),
         "power_w": power_w(plan),

@@ -114,8 +114,8 @@ def words(key: str) -> tuple[str, str]:
     if key in OTHERS:
         return OTHERS[key]
     if missed := _MISSES.fullmatch(key):
-        what = f"how far predictions of engines miss, on {missed['chip']}"
-        return what, "one benchmark of it"
+        what = f"how far measured serving is from predictions on {missed['chip']}"
+        return what, "a benchmark of one replica"
     if of := _GENERATION.fullmatch(key):
         return GENERATIONS[of["figure"]]
     if of := _FIGURE.fullmatch(key):

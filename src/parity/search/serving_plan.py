@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from parity.catalogue.machine import Machine, Number
+from parity.catalogue.machine import Machine
 from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
@@ -19,12 +19,9 @@ from parity.search.gate import Choice, Gate
 from parity.search.pareto import front
 from parity.search.pools import Pool, best_pools
 from parity.search.precision import precision_of
-from parity.search.prefill import sampled_pass
 from parity.search.replica import ServingJob, replicas
 from parity.search.replica_rules import copied_cache, left_out
-from parity.search.serve import Need, ServingPlan, best_plans, sampled_rates
-from parity.search.uncertainty import p10_p90
-from parity.timing.draw import Sampler
+from parity.search.serve import Need, ServingPlan, best_plans
 from parity.timing.engine import Engine
 from parity.units import render, significant
 from parity.workload.operator import Architecture
@@ -178,40 +175,6 @@ def _too_few(plan: ServingPlan, question: ServingQuestion) -> Finding:
     chip = plan.decode.machine.chip.id
     message = f"{plan.chips} {chip} carry {words} within these latencies; {asked} were asked for."
     return note("P114", message, "error", f"--on {chip} without a count, which says how many do")
-
-
-def ranged(plans: tuple[ServingPlan, ...], question: ServingQuestion) -> tuple[float, float]:
-    """P10 and P90 of the chips, where they are the answer, else of requests/s at most.
-
-    Whatever the chips turn out to be, the best of `plans` for them is taken.
-    """
-    best, counted = plans[0], question.counted and question.need.amount is not None
-    sampler, samples = Sampler(), []
-    for plan in plans:
-        decode, prompts = _relative(plan, sampler)
-        if counted:
-            chips = plan.decode.chips * np.ceil(plan.decode_replicas / decode - 1e-9)
-            if plan.prefill:
-                need = plan.prefill_replicas * plan.requests_per_s / plan.most_requests_per_s
-                chips = chips + plan.prefill.chips * np.ceil(need / prompts - 1e-9)
-            samples.append(chips)
-        else:
-            samples.append(-plan.most_requests_per_s * np.minimum(decode, prompts))
-    low, high = p10_p90(np.min(samples, axis=0))
-    own = float(best.chips) if counted else best.most_requests_per_s
-    if not counted:
-        low, high = -high, -low
-    return min(low, own), max(high, own)
-
-
-def _relative(plan: ServingPlan, sampler: Sampler) -> tuple[Number, Number]:
-    """Rates of both pools over the ranges of all figures, over their own rate. [1]"""
-    decode, first = plan.decode, plan.prefill
-    job = replace(plan.job, request=decode.request)
-    if first is None:
-        return sampled_rates(job, decode, sampler) / decode.requests_per_s_per_chip, np.inf
-    rate = sampled_rates(replace(job, ttft_s=np.inf), decode, sampler)
-    return rate / decode.requests_per_s_per_chip, first.pass_s / sampled_pass(first, sampler)
 
 
 @dataclass(frozen=True)

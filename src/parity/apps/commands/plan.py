@@ -93,6 +93,7 @@ def serve(
     ] = None,
     cluster: words.Cluster = "",
     top: words.Top = 3,
+    samples: words.Samples = 256,
     html: words.Html = None,
     svg: words.Svg = None,
 ) -> Answer:
