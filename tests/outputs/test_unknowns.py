@@ -2,11 +2,12 @@
 
 import pytest
 
-from parity.catalogue.load import chips
+from parity.catalogue.load import chip, chips
 from parity.catalogue.machine import Number, machine
 from parity.errors import MissingFact
 from parity.evaluate.goodput import reliability
 from parity.evaluate.kernels import rates
+from parity.evaluate.step import missed
 from parity.outputs.unknowns import most_of, uncertainty_fields, words
 from parity.search.uncertainty import Source, Spread
 from parity.timing.engine import drawn_engine, engine, engines
@@ -35,7 +36,7 @@ def every_key() -> set[str]:
         drawn(software(generation), draw)
     for name in engines():
         drawn_engine(engine(name), draw)
-        draw(f"engine.{name}.elapsed.h20-96", 1.0, 0.8, 1.2)
+        missed(engine(name), machine(chip("h20")), draw)
     return keys
 
 
@@ -58,6 +59,10 @@ def test_every_figure_has_words() -> None:
         (
             "engine.vllm-v1.elapsed.h100-sxm",
             "how far measured serving is from predictions on h100-sxm",
+        ),
+        (
+            "engine.vllm-v1.elapsed.family.hopper",
+            "how far measured serving is from predictions on chips of hopper",
         ),
     ],
 )

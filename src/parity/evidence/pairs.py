@@ -48,10 +48,14 @@ class PairSummary(Record, frozen=True):
 
 
 def pairs(rows: Iterable[AnyRow], predictions: Iterable[Prediction]) -> tuple[Pair, ...]:
-    """Every pair of predicted rows that measured the same on two chips.
+    """Every pair of predicted rows that measured the same on two chips."""
+    return tuple(_pair(a, b) for a, b in pairs_of_predictions(rows, predictions))
 
-    Chips in alphabetical order, as many of the one as of the other.
-    """
+
+def pairs_of_predictions(
+    rows: Iterable[AnyRow], predictions: Iterable[Prediction]
+) -> tuple[tuple[Prediction, Prediction], ...]:
+    """Predictions of the same work on two chips, in alphabetical order, as many of each."""
     known = {row.id: row for row in rows}
     groups: dict[object, list[Prediction]] = defaultdict(list)
     for one in predictions:
@@ -60,7 +64,7 @@ def pairs(rows: Iterable[AnyRow], predictions: Iterable[Prediction]) -> tuple[Pa
     found = []
     for group in groups.values():
         ordered = sorted(group, key=lambda one: one.chip)
-        found += [_pair(a, b) for a, b in combinations(ordered, 2) if a.chip != b.chip]
+        found += [(a, b) for a, b in combinations(ordered, 2) if a.chip != b.chip]
     return tuple(found)
 
 

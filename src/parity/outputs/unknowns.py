@@ -106,7 +106,7 @@ LEVELS = {"scale-up": "the scale-up link", "scale-out": "the network", "host": "
 _NAMES = "|".join(map(re.escape, FIGURES))
 _FIGURE = re.compile(rf"(?P<owner>.+?)\.(?P<figure>{_NAMES})(\.(?P<by>[^.]+))?")
 _GENERATION = re.compile(rf"(software|engine)\.(?P<name>.+)\.(?P<figure>{'|'.join(GENERATIONS)})")
-_MISSES = re.compile(r"engine\.(?P<name>.+?)\.elapsed\.(?P<chip>.+)")
+_MISSES = re.compile(r"engine\.(?P<name>.+?)\.elapsed\.(?P<of>.+)")
 
 
 def words(key: str) -> tuple[str, str]:
@@ -114,7 +114,8 @@ def words(key: str) -> tuple[str, str]:
     if key in OTHERS:
         return OTHERS[key]
     if missed := _MISSES.fullmatch(key):
-        what = f"how far measured serving is from predictions on {missed['chip']}"
+        on = re.sub(r"^family\.(.+)", r"chips of \1", missed["of"])
+        what = f"how far measured serving is from predictions on {on}"
         return what, "a benchmark of one replica"
     if of := _GENERATION.fullmatch(key):
         return GENERATIONS[of["figure"]]
