@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from msgspec import structs
 
@@ -22,8 +21,6 @@ from parity.outputs.envelope import Answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.mixed import mixed_answer
 from parity.outputs.planning import plan_answer
-from parity.outputs.serving import serving_answer
-from parity.outputs.serving_fields import Told
 from parity.questions import (
     Quantity,
     Run,
@@ -44,28 +41,14 @@ from parity.search import match as matching
 from parity.search import mixed as mixing
 from parity.search import run as running
 from parity.search import train as training
-from parity.search.confirm import Trial
 from parity.search.findings import choose_dtype, weak_class
 from parity.search.grid import Report, Space
 from parity.search.mixed_days import Deadline, fewest_beside
 from parity.search.mixed_run import mixed_run, stretch_of
 from parity.search.pareto import trades
-from parity.search.percentiles import at_percentile
 from parity.search.pinned import pinned
 from parity.search.precision import choose_precision
 from parity.search.replica import ServingJob, best_replica
-from parity.search.serving_plan import ServingQuestion, priced_choices, serve
-from parity.search.serving_plan import trades as serving_trades
-from parity.search.serving_range import plan_spread
-from parity.serve_questions import (
-    Said,
-    percentile,
-    serving_chips,
-    serving_engine,
-    serving_mode,
-    serving_pool,
-    work,
-)
 from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT
@@ -184,82 +167,6 @@ def _plan_fleet(
     findings = (*chosen, *mixing.mixed_findings(found.plan), *dict.fromkeys(about))
     course = mixed_run(arch, found.plan, era, stated, drawn)
     return mixed_answer(arch, course, found.missed, findings, few(top))
-
-
-def plan_serve(
-    model: str,
-    on: str,
-    *,
-    isl: Quantity | None = None,
-    osl: Quantity | None = None,
-    rps: Quantity | None = None,
-    concurrency: Quantity | None = None,
-    users: Quantity | None = None,
-    think: Quantity | None = None,
-    ttft: Quantity | None = None,
-    tpot: Quantity | None = None,
-    profile: str | None = None,
-    prefix: Quantity | None = None,
-    speculate: int = 0,
-    dtype: str = "auto",
-    kv: str = "auto",
-    engine_generation: str | None = None,
-    mode: str = "auto",
-    prefill_on: str | None = None,
-    trace: str | None = None,
-    speed: Quantity | None = None,
-    p: int | None = None,
-    simulate: bool = False,
-    cluster: str = "",
-    top: int = 3,
-    samples: int = USUAL_SAMPLES.samples,
-    report: Report | None = None,
-) -> Answer:
-    """How many of the chips `on` serve `model` under a load within latencies, laid out how.
-
-    on: `h20`, or `16xh20`, which asks what they carry. isl, osl: tokens of a prompt and an answer,
-    on average. rps: requests a second; concurrency: requests under way; users: people who pause for
-    `think` between requests; none of them asks for as much as the chips carry. ttft, tpot: `2s`,
-    `50ms`, or `none`. profile: `chat`, `rag`, `code`, `agent` or `batch` for what is not given.
-    prefix: share of prompts found in the prefix cache. speculate: tokens drafted for each step.
-    engine_generation: an engine, `vllm`, or a generation of one, `vllm-v0`. mode: `aggregated`,
-    `disaggregated` or `auto`. prefill_on: chips that take the prompts, as in `8xh100`. top: plans
-    shown.
-
-    Latencies hold on average, by the steady state. With `p` they hold at that percentile of the
-    requests, which are then simulated one by one; `simulate` is `p=99`. trace: a file of requests,
-    or `azure-conv` or `mooncake-conversation`, that are planned for and simulated, as fast as they
-    came, `speed` times as fast, or at `rps`. samples: of what is uncertain, for the range.
-    report: called with (requests answered, of how many).
-
-    Raises `UsageError` for words that cannot be read, `UnknownName`, `BadFile` for a trace,
-    `MissingFact`, `Infeasible` with P1xx.
-    """
-    arch, batch, drawn = find_model(model), serving_chips(on, "--on"), sampler(samples)
-    said = Said(
-        isl, osl, prefix, profile, rps, concurrency, users, think, ttft, tpot, speculate, trace,
-        speed,
-    )  # fmt: skip
-    asked = work(arch.name, said, counted=batch.count is not None, on=on)
-    at = percentile(p, simulated=simulate or trace is not None)
-    way, cost = serving_mode(mode, prefill_on), serving_engine(engine_generation, batch.chip)
-    words = (asked_dtype(dtype), asked_dtype(kv), cost[1], cluster)
-    pool, passed = serving_pool(arch, batch, asked, *words)
-    prompts = None
-    if prefill_on is not None:
-        other = serving_chips(prefill_on, "--prefill-on")
-        prompts, _ = serving_pool(arch, other, asked, *words[:3], "")
-    question = ServingQuestion(arch, pool, cost[0], asked.need, way, prompts, few(top))
-    solve = serve
-    if at is not None:
-        solve = partial(at_percentile, trial=Trial(at, asked.vary, asked.trace, report))
-    found = solve(question)
-    told = Told(
-        question, found, plan_spread(found.plans, question, drawn), passed, cost[1], at,
-        asked.assumed, serving_trades(question), priced_choices(question, passed, words[1], solve),
-        trace or "",
-    )  # fmt: skip
-    return serving_answer(told)
 
 
 def match(

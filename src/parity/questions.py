@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from parity.catalogue.load import chips
 from parity.catalogue.machine import Machine, machine
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.catalogue.table import where
 from parity.errors import MissingFact, UsageError
-from parity.evaluate.goodput import Stated
-from parity.search import match as matching
-from parity.search import run as running
 from parity.timing.draw import Sampler
 from parity.timing.software import Software, software
 from parity.units import parse, parse_count, parse_length
@@ -21,6 +19,10 @@ from parity.workload.dtype import dtype as dtype_name
 from parity.workload.find import model as find_model
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
+
+if TYPE_CHECKING:  # what only some questions load
+    from parity.evaluate.goodput import Stated
+    from parity.search.match import Row
 
 Quantity = str | float
 #: Fewer say nothing of P10 and P90; more take memory and change nothing.
@@ -81,7 +83,9 @@ def sampler(samples: int) -> Sampler:
 
 def step_for_days(job: TrainingJob, days: Quantity) -> float:
     """Seconds of a step of a run that takes so many days."""
-    return positive(parse(days, "day", "--days"), "--days") * running.SECONDS_A_DAY / job.steps
+    from parity.search.run import SECONDS_A_DAY
+
+    return positive(parse(days, "day", "--days"), "--days") * SECONDS_A_DAY / job.steps
 
 
 def stated_failures(
@@ -96,6 +100,8 @@ def stated_failures(
         if not parse(least, "s") <= found <= parse(most, "s"):
             raise UsageError(f"{what} is {value}; {least} to {most} was expected.")
         return found
+
+    from parity.evaluate.goodput import Stated
 
     between = seconds(mtbf, "--mtbf", "1min", "1000000000h")
     return Stated(
@@ -149,18 +155,20 @@ def many_kinds(text: str) -> tuple[Batch, ...]:
     return batches
 
 
-def machines_of(wanted: Iterable[Batch]) -> tuple[tuple[Machine, ...], list[matching.Row]]:
+def machines_of(wanted: Iterable[Batch]) -> tuple[tuple[Machine, ...], list[Row]]:
     """Numbers of each wanted chip; a row that names the missing figure where one is missing."""
+    from parity.search.match import refused
+
     machines, missing = [], []
     for batch in wanted:
         try:
             machines.append(machine(batch.chip))
         except MissingFact as error:
-            missing.append(matching.refused(batch.chip, error))
+            missing.append(refused(batch.chip, error))
     return tuple(machines), missing
 
 
-def in_order(wanted: tuple[Batch, ...], rows: list[matching.Row]) -> list[matching.Row]:
+def in_order(wanted: tuple[Batch, ...], rows: list[Row]) -> list[Row]:
     """Rows as they were asked for; a chip with overrides is called by them."""
     place = {id(batch.chip): i for i, batch in enumerate(wanted)}
     ordered = sorted(rows, key=lambda row: place[id(row.chip)])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from parity import api
+import parity
 from parity.outputs.chart_svg import drawn, stacked
 from parity.outputs.chart_text import nice_end, plotted
 from parity.outputs.document import Chart, Document, Series
@@ -15,12 +15,12 @@ from parity.outputs.vega import vega_lite
 
 @pytest.fixture(scope="module")
 def dense():
-    return api.plan_serve("llama-3.1-70b", "8xh100", rps=2, isl=1000, osl=200, mode="aggregated")
+    return parity.plan_serve("llama-3.1-70b", "8xh100", rps=2, isl=1000, osl=200, mode="aggregated")
 
 
 @pytest.fixture(scope="module")
 def spread():
-    return api.plan_serve(
+    return parity.plan_serve(
         "deepseek-v3", "32xh200", rps=4, isl=1000, osl=200, kv="fp8", speculate=1, mode="aggregated"
     )
 
@@ -67,7 +67,7 @@ def test_experts_cache_and_drafts_are_told(spread):
 
 
 def test_an_old_chip_is_told_half_precision():
-    answer = api.plan_serve("llama-3.2-1b", "v100", rps=1, isl=500, osl=50)
+    answer = parity.plan_serve("llama-3.2-1b", "v100", rps=1, isl=500, osl=50)
     assert settings(answer)["--dtype"] == "half"
     assert "--dtype half" in answer.explain()
 
@@ -85,7 +85,7 @@ CHART = Chart(
 
 def test_a_simulation_is_drawn_over_time():
     asked = {"rps": 2, "isl": 1000, "osl": 100, "p": 90}
-    answer = api.plan_serve("llama-3.2-1b", "l4", **asked)
+    answer = parity.plan_serve("llama-3.2-1b", "l4", **asked)
     text = answer.explain()
     assert "requests over time" in text
     assert "KV cache held over time" in text
@@ -96,7 +96,7 @@ def test_a_simulation_is_drawn_over_time():
     line = answer.to_dict()["simulation"]["timeline"]
     assert len(line["time_s"]) == len(line["running"]) == len(line["kv_share"]) > 10
     assert 0 < max(line["kv_share"]) <= 1
-    apart = api.plan_serve("llama-3.2-1b", "l4", mode="disaggregated", **asked)
+    apart = parity.plan_serve("llama-3.2-1b", "l4", mode="disaggregated", **asked)
     assert "KV cache, decoding" in apart.explain()
 
 

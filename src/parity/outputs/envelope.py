@@ -21,6 +21,8 @@ from parity.outputs.document import Document
 from parity.record import Finding, Record
 
 SCHEMA_VERSION = 1
+#: Exit codes of answers that are none, or not what was asked for.
+NOT_FEASIBLE, TARGET_MISSED = 3, 4
 
 
 class Answer(Record, frozen=True, kw_only=True):

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from parity.record import Fact
 from parity.units import prefix, render, significant
+
+if TYPE_CHECKING:  # a command that only looks things up loads no NumPy
+    from parity.catalogue.machine import Number
+
+
+def first(value: Number) -> float:
+    """The number of a single-row column, or the number itself."""
+    return float(value.ravel()[0]) if hasattr(value, "ravel") else float(value)
 
 
 def ranged(value: float, low: float, high: float, unit: str, digits: int = 3) -> str:

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from parity.outputs.document import Document, Fields, Table
-from parity.outputs.envelope import Answer
-from parity.outputs.planning import NOT_FEASIBLE, TARGET_MISSED
+from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
 from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
 from parity.record import Finding
 from parity.search.findings import CODES

@@ -9,9 +9,9 @@ from parity.errors import Infeasible
 from parity.evaluate.goodput import basis
 from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Document, Fields, Table
-from parity.outputs.envelope import Answer
-from parity.outputs.figures import ranged
-from parity.outputs.planning import TARGET_MISSED, first, goodput_fields, losses, trains, uncertain
+from parity.outputs.envelope import TARGET_MISSED, Answer
+from parity.outputs.figures import first, ranged
+from parity.outputs.planning import goodput_fields, losses, trains, uncertain
 from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.record import Finding
 from parity.search.mixed import MixedPlan

@@ -6,14 +6,13 @@ from dataclasses import fields
 
 import numpy as np
 
-from parity.catalogue.machine import Number
 from parity.evaluate.goodput import Lost, basis
 from parity.evaluate.memory import Memory
 from parity.evaluate.training import Breakdown
 from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Bars, Document, Fields, Table, Words
-from parity.outputs.envelope import Answer
-from parity.outputs.figures import ranged
+from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
+from parity.outputs.figures import first, ranged
 from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
 from parity.record import Finding
 from parity.search.pareto import Trade
@@ -24,7 +23,6 @@ from parity.units import render, significant
 from parity.workload.adapters import rank_of
 from parity.workload.operator import Architecture
 
-NOT_FEASIBLE, TARGET_MISSED = 3, 4
 #: Shares of time below this are not worth a word.
 NEGLIGIBLE = 0.0005
 #: What the causes of lost time are called in a sentence.
@@ -118,11 +116,6 @@ def traded(front: tuple[Trade, ...]) -> tuple[Table, ...]:
 def count_of(plan: TrainingPlan) -> str:
     """`1024xh100-sxm`."""
     return f"{plan.chips}x{plan.machine.chip.id}"
-
-
-def first(value: Number) -> float:
-    """The number of a single-row column."""
-    return float(np.ravel(value)[0])
 
 
 def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, object]:

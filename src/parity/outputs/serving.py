@@ -5,8 +5,8 @@ from __future__ import annotations
 from parity.catalogue.machine import Number
 from parity.layout.serving import describe_replica
 from parity.outputs.document import Bars, Chart, Document, Fields, Series, Table
-from parity.outputs.envelope import Answer
-from parity.outputs.planning import TARGET_MISSED, uncertain
+from parity.outputs.envelope import TARGET_MISSED, Answer
+from parity.outputs.planning import uncertain
 from parity.outputs.serving_fields import (
     Told,
     answer_fields,

@@ -8,7 +8,7 @@ from parity.catalogue.machine import Machine
 from parity.evaluate.serving_memory import workspace_per_chip
 from parity.layout.layout import Layout
 from parity.layout.serving import degrees
-from parity.outputs.planning import first
+from parity.outputs.figures import first
 from parity.outputs.settings import settings_of
 from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.search.gate import Gate

@@ -18,7 +18,7 @@ from parity.evaluate.serving_memory import (
 from parity.evaluate.step import Served
 from parity.layout.layout import Layout
 from parity.layout.serving import degrees
-from parity.outputs.planning import first
+from parity.outputs.figures import first
 from parity.search.serve import ServingPlan
 from parity.workload.precision import HALVES
 

@@ -119,7 +119,13 @@ def best_plans(
     serve what is needed the plan that serves the most comes back with `meets` False.
     Raises `Infeasible` with P105 or P106.
     """
-    found = replicas(arch, job, target, engine, chips or np.inf)
+    return best_of(replicas(arch, job, target, engine, chips or np.inf), job, need, chips, top)
+
+
+def best_of(
+    found: Replicas, job: ServingJob, need: Need, chips: int | None = None, top: int = 1
+) -> list[ServingPlan]:
+    """The same of replicas that are known already. Raises `Infeasible` with P106."""
     quick = meeting(found, job)
     each = need.capacity(found.steady.requests_per_s, found.steady.concurrency)
     count, score = _counted(each, found.layout.chips, need.amount, chips)
@@ -127,7 +133,7 @@ def best_plans(
     plans = []
     for i in _first_of_each(found, score, top):
         row = found.row(i)
-        plans.append(_at_load(arch, job, need, row, int(count[i])))
+        plans.append(_at_load(found.model.arch, job, need, row, int(count[i])))
     return plans
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,16 +13,16 @@ from parity.catalogue.machine import Machine
 from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
+from parity.layout.serving import describe_replica
 from parity.record import Finding
 from parity.search.confirm import Confirmed
 from parity.search.findings import note, unmeasured, weak_figures
 from parity.search.gate import Choice, Gate
-from parity.search.pareto import front
 from parity.search.pools import Pool, best_pools
 from parity.search.precision import precision_of
-from parity.search.replica import ServingJob, replicas
+from parity.search.replica import Replicas, ServingJob, replicas
 from parity.search.replica_rules import copied_cache, left_out
-from parity.search.serve import Need, ServingPlan, best_plans
+from parity.search.serve import Need, ServingPlan, best_of
 from parity.timing.engine import Engine
 from parity.units import render, significant
 from parity.workload.operator import Architecture
@@ -54,6 +55,16 @@ class ServingQuestion:
     def counted(self) -> bool:
         """Whether the number of chips is the answer."""
         return self.pool.chips is None
+
+    @cached_property
+    def ways(self) -> Replicas:
+        """Every way to run a replica that does everything, however fast.
+
+        Raises `Infeasible` with P105.
+        """
+        pool = self.pool
+        job = replace(pool.job, ttft_s=ANY_S, tpot_s=ANY_S)
+        return replicas(self.arch, job, pool.machine, self.engine, pool.chips or np.inf)
 
 
 @dataclass(frozen=True)
@@ -126,10 +137,7 @@ def _plans(question: ServingQuestion) -> list[ServingPlan]:
 
 def _together(question: ServingQuestion) -> list[ServingPlan]:
     pool = question.pool
-    return best_plans(
-        question.arch, pool.job, pool.machine, question.engine, question.need, pool.chips,
-        question.top,
-    )  # fmt: skip
+    return best_of(question.ways, pool.job, question.need, pool.chips, question.top)
 
 
 def _apart(question: ServingQuestion) -> ServingPlan:
@@ -151,9 +159,7 @@ def merit(plan: ServingPlan, question: ServingQuestion) -> tuple[float, ...]:
 def _as_fast_as_can_be(question: ServingQuestion) -> ServingQuestion:
     """The same with the latencies that come nearest to those asked for."""
     job, pool = question.pool.job, question.pool
-    any_speed = replace(job, ttft_s=ANY_S, tpot_s=ANY_S)
-    found = replicas(question.arch, any_speed, pool.machine, question.engine, pool.chips or np.inf)
-    steady = found.steady
+    steady = question.ways.steady
     over = np.maximum(steady.ttft_s / job.ttft_s, steady.tpot_s / job.tpot_s)
     i = int(np.argmin(np.where(steady.fits, over, np.inf)))
     near = replace(
@@ -215,31 +221,20 @@ def trades(question: ServingQuestion) -> tuple[Point, ...]:
 
     Each is saturated: as many requests as its batch holds, whatever load was asked for.
     """
-    points = sorted(_points(question), key=lambda point: -point.tokens_per_s_per_user)
-    if not points:
-        return ()
-    figures = np.array([(-p.tokens_per_s_per_user, -p.tokens_per_s_per_chip) for p in points])
-    best = front(figures)
-    if len(best) > MOST_POINTS:
-        best = best[np.unique(np.linspace(0, len(best) - 1, MOST_POINTS).round().astype(int))]
-    return tuple(points[i] for i in best)
-
-
-def _points(question: ServingQuestion) -> Iterator[Point]:
-    from parity.layout.serving import describe_replica
-
     if question.mode == "disaggregated" or question.prompts is not None:
-        return
-    pool, arch = question.pool, question.arch
-    job = replace(pool.job, ttft_s=ANY_S, tpot_s=ANY_S)
-    most = pool.chips or np.inf
-    found = replicas(arch, job, pool.machine, question.engine, most)
+        return ()
+    job, found = question.pool.job, question.ways
     steady, chips = found.steady, found.layout.chips
     per_chip = steady.requests_per_s * job.request.output_tokens / chips
-    soon = steady.fits & (steady.ttft_s <= pool.job.ttft_s)
+    soon = steady.fits & (steady.ttft_s <= job.ttft_s)
     some = np.flatnonzero(soon if soon.any() else steady.fits)
-    for i in some[front(np.stack([steady.tpot_s[some], -per_chip[some]], axis=1))]:
-        yield Point(
+    some = some[np.lexsort((-per_chip[some], steady.tpot_s[some]))]
+    before = np.maximum.accumulate(np.concatenate([[0.0], per_chip[some]]))[:-1]
+    best = some[per_chip[some] > before]
+    if len(best) > MOST_POINTS:
+        best = best[np.unique(np.linspace(0, len(best) - 1, MOST_POINTS).round().astype(int))]
+    return tuple(
+        Point(
             "aggregated",
             f"{describe_replica(found.layout, int(i))}, {steady.decoding[i]:.0f} a lane",
             int(chips[i]),
@@ -247,6 +242,8 @@ def _points(question: ServingQuestion) -> Iterator[Point]:
             float(per_chip[i]),
             float(steady.ttft_s[i]),
         )
+        for i in best
+    )
 
 
 def serving_findings(plan: ServingPlan) -> tuple[Finding, ...]:

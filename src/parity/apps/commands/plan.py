@@ -99,10 +99,10 @@ def serve(
 ) -> Answer:
     """Plan a service: how many chips, laid out how, with what latency and settings."""
     asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
-    from parity import api
+    from parity.api_serve import plan_serve
     from parity.outputs.page import write_page, write_svg
 
-    answer = api.plan_serve(**asked, report=progress_bar(what="requests"))
+    answer = plan_serve(**asked, report=progress_bar(what="requests"))
     if html is not None:
         write_page(answer, html)
     if svg is not None:
