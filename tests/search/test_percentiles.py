@@ -127,6 +127,12 @@ class TestHolding:
         assert found.best.chips <= 4
         assert found.confirmed.holds
 
+    def test_a_light_load_says_what_the_chips_carry_at_most(self):
+        light = at_percentile(question("llama-3.1-8b", "2xh100", rps=2), Trial(99, PEOPLE)).best
+        whole = at_percentile(question("llama-3.1-8b", "2xh100"), Trial(99, PEOPLE)).best
+        assert light.requests_per_s == pytest.approx(2, rel=1e-3)
+        assert light.most_requests_per_s == pytest.approx(whole.most_requests_per_s, rel=0.3)
+
     def test_a_latency_that_no_plan_keeps_for_most_is_missed(self):
         """A hundredth of the prompts are so long that no one chip reads them in time."""
         asked = question("llama-3.1-8b", "1xl4", rps=0.05, ttft="600ms", tpot="200ms")

@@ -51,6 +51,15 @@ def test_the_load_is_what_was_asked_for() -> None:
     assert found.tpot_s < full.tpot_s <= 0.03
 
 
+@pytest.mark.parametrize("rate", [1e-6, 1e-3, 1.0, 30.0])
+def test_a_load_is_met_however_small_by_the_way_that_carries_most(rate) -> None:
+    found = plan("llama-3.1-8b", "h100", Need(requests_per_s=rate), tpot_s=0.03)
+    assert found.requests_per_s == pytest.approx(rate, rel=1e-3)
+    if found.chips == 1:
+        most = plan("llama-3.1-8b", "h100", Need(), 1, tpot_s=0.03).most_requests_per_s
+        assert found.most_requests_per_s == pytest.approx(most, rel=0.01)
+
+
 def test_users_who_think_need_fewer_chips() -> None:
     busy = plan("llama-3.1-8b", "h100", Need(users=2000.0), tpot_s=0.03)
     thinking = plan("llama-3.1-8b", "h100", Need(users=2000.0, think_s=60.0), tpot_s=0.03)

@@ -143,10 +143,10 @@ def summary(told: Told) -> Fields:
     output = plan.requests_per_s * request.output_tokens
     rows += [
         ("TTFT", percentiles(told, told.latencies[0], told.means[0])),
-        ("TPOT", f"{percentiles(told, told.latencies[1], told.means[1])}; "
-                 f"{significant(plan.tokens_per_s_per_user)} tokens/s/user"),
+        ("TPOT", percentiles(told, told.latencies[1], told.means[1])),
         ("percentiles", source_words(told)),
         ("speed", f"{significant(plan.tokens_per_s_per_chip)} tokens/s/chip, "
+                  f"{significant(plan.tokens_per_s_per_user)} tokens/s/user, "
                   f"{significant(output)} output tokens/s at {significant(plan.requests_per_s)} "
                   f"requests/s; {significant(plan.most_requests_per_s)} requests/s at most"),
         ("in flight", f"{significant(float(decode.steady.concurrency[0]) * plan.decode_replicas)}"
@@ -179,7 +179,9 @@ def _extras(plan: ServingPlan) -> str:
 
 
 def percentiles(told: Told, found: dict[int, float], mean_s: float) -> str:
-    """`360 ms on average, p50 340 ms, p99 1.1 s`."""
+    """`360 ms on average, p50 340 ms, p99 1.1 s`; nothing to say of a time that is none."""
+    if mean_s == 0:
+        return "none: answers have one token"
     ends = ", ".join(
         f"p{p} {render(found[p], 's')}" for p in sorted({50, 99, told.percentile or 99})
     )

@@ -43,7 +43,8 @@ class Told:
     def means(self) -> tuple[float, float]:
         """The same on average. [s]"""
         seen, plan = self.outcome.confirmed, self.outcome.best
-        return seen.means_s if seen else (plan.ttft_s, plan.tpot_s)
+        more = plan.job.request.output_tokens > 1  # else no token is waited for
+        return seen.means_s if seen else (plan.ttft_s, plan.tpot_s if more else 0.0)
 
 
 def answer_fields(told: Told) -> dict[str, object]:

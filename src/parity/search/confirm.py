@@ -11,6 +11,7 @@ from parity.catalogue.machine import Number
 from parity.search.grid import Report
 from parity.search.prefill import at_rate
 from parity.search.replay import pools_of
+from parity.search.replica import replica
 from parity.search.requests import WARM_UP, Variation, trace_at, traffic_for
 from parity.search.serve import Need, ServingPlan, with_load
 from parity.simulate.result import SimulationResult
@@ -59,11 +60,11 @@ class Confirmed:
 def confirm(plan: ServingPlan, trial: Trial, amount: float | None = None) -> Confirmed:
     """Simulate a plan at its load, or at another `amount` of it, in requests/s or users."""
     load = amount if amount is not None else plan.need.amount or plan.requests_per_s
-    few, warm_up = plan, 0.0
+    few, warm_up = plan if amount is None else at_load(plan, amount), 0.0
     if trial.trace is not None:
         traffic = trace_at(trial.trace, load)
     else:
-        few, part = _some_replicas(plan)
+        few, part = _some_replicas(few)
         traffic, warm_up = traffic_for(few, load * part, trial.vary), WARM_UP
     longest = float((traffic.input_tokens + traffic.output_tokens).max())
     pools = pools_of(few, longest, prefix_cache=traffic.prefix is not None)
@@ -82,6 +83,8 @@ def confirm(plan: ServingPlan, trial: Trial, amount: float | None = None) -> Con
 
 
 def _mean(values: Number) -> float:
+    if not len(values):
+        return 0.0
     known = values[np.isfinite(values)]
     return float(np.mean(known)) if len(known) else math.inf
 
@@ -118,7 +121,10 @@ def most_that_holds(plan: ServingPlan, trial: Trial, known: float = 0.0) -> Serv
         middle = (low + high) / 2
         held = confirm(plan, trial, plan.most * middle).holds
         low, high = (middle, high) if held else (low, middle)
-    return replace(plan, most=plan.most * low, most_requests_per_s=plan.most_requests_per_s * low)
+    if not low:
+        return replace(plan, most=0.0, most_requests_per_s=0.0)
+    rate = at_load(plan, plan.most * low).requests_per_s
+    return replace(plan, most=plan.most * low, most_requests_per_s=rate)
 
 
 def fewest_that_hold(plan: ServingPlan, trial: Trial) -> Confirmed:
@@ -169,7 +175,9 @@ def at_load(plan: ServingPlan, amount: float) -> ServingPlan:
     if plan.prefill is not None or need.users is None:
         rate = amount if need.users is None else plan.requests_per_s * amount / need.users
         need, each = Need(requests_per_s=rate), rate / plan.decode_replicas
-    loaded = with_load(plan.decode, plan.decode.request, need, each)
+    row = plan.decode
+    full = replica(row.model, row.layout, plan.most_decoding, row.token_budget, row.request)
+    loaded = with_load(full, row.request, need, each)
     rate, first = loaded.requests_per_s * plan.decode_replicas, plan.prefill
     if first is not None:
         first = at_rate(first, rate / plan.prefill_replicas, loaded.machine)

@@ -35,7 +35,8 @@ def steady_percentiles(plan: ServingPlan) -> tuple[dict[int, float], dict[int, f
     """(TTFT, TPOT) of requests of the mean length by percentile, without a simulation. [s]
 
     What waits for a busy server does so for a time that is about exponential [Kingman 1961]. The
-    time per token of a request is a mean over many steps, and about normal.
+    time per token of a request is a mean over many steps, and about normal; answers of one token
+    have none.
     """
     ttft, tpot, spread = {}, {}, _tpot_spread(plan)
     for p in PERCENTILES:
@@ -45,7 +46,8 @@ def steady_percentiles(plan: ServingPlan) -> tuple[dict[int, float], dict[int, f
             first = plan.prefill
             queue = first.ttft_s - first.pass_s - first.transfer_s
             ttft[p] = first.ttft_s + queue * (math.log(100.0 / (100.0 - p)) - 1.0)
-        tpot[p] = plan.tpot_s + NormalDist().inv_cdf(p / 100.0) * spread
+        more = plan.job.request.output_tokens > 1
+        tpot[p] = plan.tpot_s + NormalDist().inv_cdf(p / 100.0) * spread if more else 0.0
     return ttft, tpot
 
 

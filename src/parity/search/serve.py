@@ -19,6 +19,8 @@ from parity.workload.operator import Architecture
 from parity.workload.request import Request
 
 Mode = Literal["aggregated", "disaggregated"]
+#: Requests decode no more than so many times as fast where hardly any do.
+_LIGHTER = 0.01
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ def _counted(
         if amount is None:
             return np.ones(len(each)), each / chips_each
         count = np.ceil(amount / each - 1e-9)
-        return count, -count * chips_each - 1e-3 * amount / (count * each)
+        spare = each / chips_each  # of ways with as many chips the one that carries more
+        return count, -count * chips_each + 1e-3 * spare / np.max(spare)
     count = np.floor(chips / chips_each)
     return count, count * each
 
@@ -184,15 +187,20 @@ def _at_load(
 
 
 def with_load(row: Replica, request: Request, need: Need, amount: float) -> Replica:
-    """The replica with as many requests as make up `amount`."""
-    least = min(0.02, row.decoding)
-    some = np.union1d(
-        np.linspace(least, row.decoding, 64), np.geomspace(least, row.decoding, 64)
-    )  # the one is fine where replicas are full, the other where they are nearly empty
-    layout = row.layout.take(np.zeros(len(some), dtype=np.int64))
-    steady = steady_state(row.model, layout, some, request, row.token_budget)
-    taken = need.capacity(steady.requests_per_s, steady.concurrency)
-    decoding = float(np.interp(amount, np.maximum.accumulate(taken), some))
+    """The replica with as many requests as make up `amount`: near it first, then between."""
+    most = float(need.capacity(row.steady.requests_per_s, row.steady.concurrency)[0])
+    least = row.decoding * min(max(amount / most, 1e-12), 1.0) * _LIGHTER
+    low, high = least, row.decoding
+    for _ in range(2):
+        some = np.geomspace(low, high, 48)
+        layout = row.layout.take(np.zeros(len(some), dtype=np.int64))
+        steady = steady_state(row.model, layout, some, request, row.token_budget)
+        taken = np.maximum.accumulate(
+            need.capacity(steady.requests_per_s, steady.concurrency) * np.ones(len(some))
+        )
+        i = int(np.clip(np.searchsorted(taken, amount), 1, len(some) - 1))
+        low, high = float(some[i - 1]), float(some[i])
+    decoding = float(np.interp(amount, taken, some))
     return replica(row.model, row.layout, decoding, row.token_budget, request)
 
 
