@@ -11,8 +11,8 @@ from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import TARGET_MISSED, Answer
 from parity.outputs.figures import first, ranged
-from parity.outputs.planning import goodput_fields, losses, trains, uncertain
-from parity.outputs.unknowns import range_fields, uncertainty_fields
+from parity.outputs.planning import goodput_fields, losses, trains
+from parity.outputs.unknowns import range_fields, uncertain, uncertainty_fields
 from parity.record import Finding
 from parity.search.mixed import MixedPlan
 from parity.search.mixed_run import MixedRun

@@ -10,10 +10,10 @@ from parity.evaluate.goodput import Lost, basis
 from parity.evaluate.memory import Memory
 from parity.evaluate.training import Breakdown
 from parity.layout.layout import describe, to_dict
-from parity.outputs.document import Bars, Document, Fields, Table, Words
+from parity.outputs.document import Bars, Document, Fields, Table
 from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
 from parity.outputs.figures import first, ranged
-from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
+from parity.outputs.unknowns import range_fields, uncertain, uncertainty_fields
 from parity.record import Finding
 from parity.search.pareto import Trade
 from parity.search.run import Course, Run
@@ -179,12 +179,6 @@ def chip_range(run: Run) -> Spread:
         return float(in_nodes(np.ceil(plan.chips * days / run.days), plan.machine.node))
 
     return run.spread.through(whole).holding(plan.chips)
-
-
-def uncertain(spread: Spread, unit: str) -> tuple[Words, ...]:
-    """What most of a range comes from, and what would narrow it; `unit` of its ends."""
-    text = most_of(spread, lambda end: significant(end, 3) if end < 100 else f"{end:,.0f}", unit)
-    return (Words(text=text),) if text else ()
 
 
 def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | None) -> str:

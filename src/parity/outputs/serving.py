@@ -6,7 +6,6 @@ from parity.catalogue.machine import Number
 from parity.layout.serving import describe_replica
 from parity.outputs.document import Bars, Chart, Document, Fields, Series, Table
 from parity.outputs.envelope import TARGET_MISSED, Answer
-from parity.outputs.planning import uncertain
 from parity.outputs.serving_fields import (
     Told,
     answer_fields,
@@ -18,6 +17,7 @@ from parity.outputs.serving_fields import (
     simulation_fields,
 )
 from parity.outputs.settings import STARTED, command, settings_of
+from parity.outputs.unknowns import uncertain
 from parity.search.serve import ServingPlan, bound_by
 from parity.search.serving_plan import latency_words, power_w, serving_findings
 from parity.timing.support import engine_of, runs_on

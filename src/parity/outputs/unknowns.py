@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from parity.outputs.document import Words
 from parity.search.uncertainty import Spread
+from parity.units import significant
 
 #: Figures of a chip, a family or a link, by the end of what they are drawn by: what they are, of
 #: whom, and what measurement would give them.
@@ -161,3 +163,9 @@ def most_of(spread: Spread, shown: Callable[[float], str], unit: str = "") -> st
     if (low, high) == (shown(spread.low), shown(spread.high)):
         end = "alone it moves neither end"
     return f"{part} of the range comes from {what} ({100 * first.share:.0f} %); {end}."
+
+
+def uncertain(spread: Spread, unit: str) -> tuple[Words, ...]:
+    """What most of a range comes from, and what would narrow it; `unit` of its ends."""
+    text = most_of(spread, lambda end: significant(end, 3) if end < 100 else f"{end:,.0f}", unit)
+    return (Words(text=text),) if text else ()
