@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from parity.api import match, plan_train
     from parity.api_serve import plan_serve
+    from parity.costing import cost
     from parity.errors import ParityError
     from parity.outputs.accuracy import validate
 
-__all__ = ["ParityError", "match", "plan_serve", "plan_train", "validate"]
+__all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "validate"]
 
 _WHERE = {
     "ParityError": "parity.errors",
+    "cost": "parity.costing",
     "match": "parity.api",
     "plan_serve": "parity.api_serve",
     "plan_train": "parity.api",

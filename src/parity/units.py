@@ -42,6 +42,7 @@ SPELLINGS: dict[str, dict[str, float]] = {
     "mm2": {"mm2": 1.0, "mm²": 1.0, "cm2": 100.0, "cm²": 100.0},
     "USD": {"USD": 1.0, "$": 1.0, "kUSD": 1e3, "": 1.0},
     "USD/h": {"USD/h": 1.0, "$/h": 1.0, "/h": 1.0, "": 1.0},
+    "USD/kWh": {"USD/kWh": 1.0, "$/kWh": 1.0, "/kWh": 1.0, "": 1.0},
     "year": {"": 1.0},
 }  # fmt: skip
 
@@ -60,7 +61,7 @@ _RENDERED: dict[str, list[tuple[float, str]]] = {
     "Hz": [(1e9, "GHz"), (1e6, "MHz"), (1.0, "Hz")],
     "mm2": [(1.0, "mm²")],
     "1": [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, "")],
-    "USD": [(1.0, "USD")],
+    "USD": [(1e9, "B USD"), (1e6, "M USD"), (1.0, "USD")],
     "USD/h": [(1.0, "USD/h")],
 }  # fmt: skip
 
@@ -68,7 +69,7 @@ _RENDERED: dict[str, list[tuple[float, str]]] = {
 EXAMPLES = {
     "1": "16", "fraction": "0.8", "byte": "96GB", "byte/s": "4TB/s", "FLOP/s": "148TFLOP/s",
     "s": "40ms", "day": "60", "W": "400W", "Hz": "1.4GHz", "mm2": "814mm2", "USD": "25000USD",
-    "USD/h": "2.5USD/h", "year": "2024",
+    "USD/h": "2.5USD/h", "USD/kWh": "0.07USD/kWh", "year": "2024",
 }  # fmt: skip
 
 _NUMBER = re.compile(r"\s*\$?\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")

@@ -26,12 +26,12 @@ from parity.workload.find import names
 
 FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"}
 #: Dictionaries of the JSON whose keys are names of things, not fields.
-NAMED = (".values", ".ratios", ".sources", ".dtypes", "groups")
+NAMED = (".values", ".figures", ".ratios", ".sources", ".dtypes", "groups")
 #: Lists and objects that the page describes in one row.
 WHOLE = (
     "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
     "answer.parts[].layout", "findings[]", "runners_up[]", "answer.engine_settings",
-    "answer.layout.prefill",
+    "answer.layout.prefill", "against[].books", "sensitivity[].books",
 )  # fmt: skip
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
@@ -39,13 +39,17 @@ QUESTIONS = [
     ("plan", "serve", "gpt-oss-20b", "--on", "h100", "--rps", "2", "--simulate"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
+    ("cost", "llama-3.2-1b", "--on", "8xh100", "--sell", "in=0.05,out=0.1", "--sensitivity",
+     "--against", "8xh20,8xppu", "--switch-from", "8xa100", "--port-cost", "10k"),
+    ("cost", "llama-3.2-1b", "--on", "8xh100", "--own", "--sell", "llama-3.1-70b"),
+    ("cost", "llama-3.2-1b", "--on", "8xh100", "--train", "--tokens", "100B"),
     ("models", "llama-3.2-1b"),
     ("models",),
     ("chips", "h20", "h100", "--compare"),
     ("chips", "h2000"),
     ("validate", "--set", "sc21"),
 ]
-LAYERS = ("timing", "layout", "evaluate", "search")
+LAYERS = ("timing", "layout", "evaluate", "search", "economics")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,10 @@ COMMANDS = {
         "Count how many of one chip equal so many of another.",
     ),
     "plan": ("parity.apps.commands.plan:plan", "Lay out a training run, or a service, on chips."),
+    "cost": (
+        "parity.apps.commands.cost:cost",
+        "Count what a day, a token or a run costs, and what it earns.",
+    ),
     "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
     "validate": (

@@ -13,7 +13,7 @@ from parity.outputs.settings import settings_of
 from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.search.gate import Gate
 from parity.search.percentiles import steady_percentiles
-from parity.search.serve import ServingPlan, bound_by
+from parity.search.serve import ServingPlan, bound_by, prompt_time_share
 from parity.search.serving_plan import Outcome, Point, Priced, ServingQuestion, power_w
 from parity.search.uncertainty import Spread
 
@@ -62,6 +62,7 @@ def answer_fields(told: Told) -> dict[str, object]:
         "range": range_fields(told.span, of),
         "uncertainty": uncertainty_fields(told.span),
         "bound_by": bound_by(plan.decode),
+        "prompt_time_share": prompt_time_share(plan),
         "memory": memory_fields(plan),
         "power_w": power_w(plan),
         "joules_per_token": joules_per_token(plan),

@@ -162,6 +162,20 @@ CODES: dict[str, tuple[str, str]] = {
         "Some steps were larger than the table of step times reaches; its last slope was taken to "
         "go on.",
     ),
+    "P401": (
+        "old price",
+        "The newest published price of this chip is more than a year older than the date of the "
+        "question. Prices of chips have fallen and risen again within a year.",
+    ),
+    "P402": (
+        "part of the cost left out",
+        "Nobody published what staff, spare parts and interest come to for a chip; without figures "
+        "of yours they are zero.",
+    ),
+    "P403": (
+        "power not published",
+        "The rated power of this chip is not published, so that energy and CO2 are left out.",
+    ),
 }
 
 #: Provenances whose figures are taken as they stand.

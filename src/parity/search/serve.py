@@ -225,6 +225,19 @@ def sampled_rates(job: ServingJob, found: Replica, draw: Draw) -> Number:
     return np.maximum(np.atleast_2d(rate).max(axis=-1), np.atleast_1d(slowest)) / found.chips
 
 
+def prompt_time_share(plan: ServingPlan) -> float:
+    """Share of the chips' time that goes to prompts: of a mixed step what it takes longer than one
+    that only decodes; with two pools, the chips of the one.
+    """
+    if plan.prefill:
+        return plan.prefill.chips * plan.prefill_replicas / plan.chips
+    steady, engine = plan.decode.steady, plan.decode.model.engine
+    shared = engine.mixed and not engine.static_batch
+    longer = steady.prompt.total_s - (steady.decode.total_s if shared else 0.0)
+    share = float(np.mean(steady.prompt_share * longer / steady.step_s))
+    return min(max(share, 0.0), 1.0)
+
+
 def bound_by(found: Replica) -> str:
     """What most of the time of a token goes into: which phase, and which figure sets it."""
     steady = found.steady

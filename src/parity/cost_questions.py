@@ -1,0 +1,238 @@
+"""What the words about money mean: prices, places, dates, use. Errors name the option."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from parity.catalogue.schema import Chip
+from parity.economics import prices
+from parity.economics.ledger import Figure
+from parity.economics.prices import TokenPrices
+from parity.economics.quotes import operation, parse_date, quotes, regions
+from parity.economics.terms import Basis, Money
+from parity.errors import BadQuantity, MissingFact, UnknownName, UsageError, shorten
+from parity.evaluate.energy import WAITING_SHARE
+from parity.questions import Quantity
+from parity.record import Fact
+from parity.units import parse
+from parity.workload.find import spelled
+
+USUAL_REGION = "us"
+TOKEN_KINDS = ("in", "out", "cached")
+HOURS_A_DAY = 24
+
+
+def money(said: Mapping[str, Any]) -> Money:
+    """The words of a question about money, by the names of the parameters of `parity.cost`.
+
+    Raises `UsageError`, `UnknownName`, `BadQuantity`, `NoPrice`.
+    """
+    price, sell, train = said["price"], said["sell"], said["train"]
+    if said["own"] and (said["rent"] or price is not None):
+        raise UsageError("--own and --rent or --price are two ways to pay; give one of them.")
+    if train and sell is not None:
+        raise UsageError("--sell is the price of tokens that are served; leave --train out.")
+    on = newest() if said["on_date"] is None else parse_date(said["on_date"], "--on-date")
+    region, load = region_of(said["region"]), _load(said["utilisation"], train)
+    assumed = [] if said["on_date"] else [f"--on-date {on}"]
+    assumed += [] if said["region"] else [f"--region {region}"]
+    if said["utilisation"] is None and not train:
+        assumed.append(f"--utilisation {100 * load.value:.0f}% ({load.note}, {load.source})")
+    return Money(
+        rent=said["rent"] or price is not None,
+        own=said["own"],
+        price=None if price is None else quantity(price, "USD/h", "--price", least=1e-6, most=1e6),
+        terms=said["terms"],
+        region=region,
+        utilisation=load,
+        on=on,
+        used=said["used"],
+        sell=None if sell is None else selling(sell, said["model"], on),
+        stated=_stated({option: said[option] for option in _OWNING}),
+        assumed=tuple(assumed),
+    )
+
+
+def newest() -> date:
+    """The day of the newest price that is held: what `today` means, so that answers stay."""
+    return max(quote.day for quote in quotes())
+
+
+def region_of(region: str | None) -> str:
+    """A region with a price of electricity. Raises `UnknownName`."""
+    place = (region or USUAL_REGION).strip().lower()
+    if place not in regions():
+        known = ", ".join(regions())
+        raise UnknownName("region", region or "", regions(), f"Known are {known}.")
+    return place
+
+
+def _load(utilisation: Quantity | None, train: bool) -> Fact:
+    """The mean load over the load planned for: a share, a range, or 24 shares, one an hour."""
+    if utilisation is None:
+        return Fact(1.0, 1.0, 1.0, "1", "user", "a run") if train else operation("utilisation")
+    what = "--utilisation"
+    parts = str(utilisation).split(",")
+    if len(parts) == 1:
+        return quantity(utilisation, "fraction", what, least=1e-3, most=1)
+    if len(parts) != HOURS_A_DAY:
+        raise UsageError(f"{what} has {len(parts)} shares; one, or {HOURS_A_DAY}, one an hour.")
+    hours = [quantity(part, "fraction", what, least=0, most=1).value for part in parts]
+    mean = sum(hours) / HOURS_A_DAY
+    if mean < 1e-3:
+        raise UsageError(f"{what} is zero all day; nothing is served.")
+    return Fact(mean, mean, mean, "fraction", "user", "command line", "mean of 24 hours")
+
+
+#: option -> (unit, least, most, figure of the books)
+_OWNING = {
+    "chip_price": ("USD", 1e-3, 1e8, "chip_usd"),
+    "years": ("1", 0.25, 50, "depreciation"),
+    "residual": ("fraction", 0, 1, "residual"),
+    "interest": ("fraction", 0, 1, "interest"),
+    "electricity": ("USD/kWh", 0, 100, "electricity"),
+    "pue": ("1", 1, 10, "pue"),
+    "staff": ("USD", 0, 1e7, "staff"),
+}
+
+
+def _stated(given: Mapping[str, Quantity | None]) -> dict[str, Fact]:
+    found = {}
+    for option, value in given.items():
+        if value is not None:
+            unit, least, most, name = _OWNING[option]
+            what = f"--{option.replace('_', '-')}"
+            found[name] = quantity(value, unit, what, least=least, most=most)
+    return found
+
+
+_RANGE = re.compile(r"\s*(\S+?)\s*\.\.\s*(\S+)\s*")
+
+
+def quantity(text: Quantity, unit: str, what: str, *, least: float, most: float) -> Fact:
+    """A number of the user's, or a range `low..high` with the middle as its value.
+
+    Raises `BadQuantity` where it is none or outside `least` to `most`.
+    """
+    match = _RANGE.fullmatch(str(text))
+    if match and not re.search(r"[a-zA-Z%]", match[1]):  # 2..3USD/h: the unit counts for both
+        suffix = re.sub(r"^[\d.eE+-]+", "", match[2])
+        words = [match[1] + suffix, match[2]]
+    else:
+        words = [match[1], match[2]] if match else [str(text)]
+    ends = [parse(_spelled(word), unit, what) for word in words]
+    for end in ends:
+        if not least <= end <= most:
+            raise BadQuantity(
+                f"{what} is {shorten(str(text))!r}; {least:g} to {most:g} {_name(unit)}"
+                "was expected."
+            )
+    if ends != sorted(ends):
+        raise BadQuantity(f"{what} is {shorten(str(text))!r}; the range runs from low to high.")
+    low, high = ends[0], ends[-1]
+    return Fact((low + high) / 2, low, high, unit, "user", f"{what} {text}")
+
+
+def _spelled(word: str) -> str:
+    return re.sub(r"usd", "USD", re.sub(r"kwh", "kWh", word, flags=re.I), flags=re.I)
+
+
+def _name(unit: str) -> str:
+    return "" if unit in ("1", "fraction") else f"{unit} "
+
+
+def selling(text: str, model: str, on: date) -> TokenPrices:
+    """Prices of tokens: `in=0.55,out=2.19,cached=0.14`, or whose they are.
+
+    Raises `UsageError`, `UnknownName`.
+    """
+    if "=" not in text:
+        name = model if text.strip().lower() == "list" else text
+        return prices.token_prices(spelled(name) or name, on)
+    given: dict[str, Fact] = {}
+    for part in text.split(","):
+        kind, _, value = part.partition("=")
+        kind = kind.strip().lower()
+        if kind not in TOKEN_KINDS:
+            raise UnknownName("price of tokens", kind, TOKEN_KINDS, "As in `in=0.55,out=2.19`.")
+        given[kind] = quantity(value.strip(), "USD", f"--sell {kind}", least=0, most=1e6)
+    missing = [kind for kind in ("in", "out") if kind not in given]
+    if missing:
+        raise UsageError(f"--sell lacks {' and '.join(missing)}, as in `in=0.55,out=2.19`.")
+    if given["in"].high == given["out"].high == 0:
+        raise UsageError("--sell asks nothing for tokens; a service that is free has no margin.")
+    cached = given.get("cached", given["in"])
+    return TokenPrices(text, "", given["in"], cached, given["out"])
+
+
+def power_figures(chip: Chip, busy: float | None, what: Money) -> dict[str, Figure]:
+    """What a chip draws and where; empty where its rating is not published.
+
+    busy: of its rating, while it works.
+    """
+    if chip.physical.tdp is None or busy is None:
+        return {}
+    exact = Fact(busy, busy, busy, "1", "derived", "the plan")
+    idle = Fact(WAITING_SHARE, WAITING_SHARE, WAITING_SHARE, "1", "measured", "evaluate.energy")
+    carbon = operation("carbon", what.country)
+    return {
+        "tdp_w": Figure(chip.physical.tdp), "busy": Figure(exact), "idle": Figure(idle),
+        "server_power": Figure(operation("server_power")),
+        "pue": Figure(what.stated.get("pue") or operation("pue")), "carbon": Figure(carbon),
+    }  # fmt: skip
+
+
+def rented(chip: Chip, what: Money) -> Basis:
+    """A chip-hour at the price given, or at the quotes of the day. Raises `NoPrice`."""
+    if what.price is not None:
+        return Basis("rent", "at the price given", {"rent": Figure(what.price)})
+    found = prices.rent(chip, what.on, what.terms)
+    words = f"rented {what.terms}: {found.price.note or found.price.source}"
+    return Basis("rent", words, {"rent": Figure(found.price)}, found.days_old(what.on))
+
+
+def owned(chip: Chip, what: Money) -> Basis:
+    """A chip of one's own. Raises `NoPrice`, `MissingFact` without a rated power."""
+    if chip.physical.tdp is None:
+        raise MissingFact(chip.id, "physical.tdp", "400W")
+    with_server, days_old, words = False, 0, "price given"
+    if (price := what.stated.get("chip_usd")) is None:
+        bought = prices.used(chip, what.on) if what.used else None
+        if bought is None:
+            bought, with_server = prices.purchase(chip, what.on)
+        price, days_old = bought.price, bought.days_old(what.on)
+        words = bought.price.note or bought.price.source
+    zero = Fact(0.0, 0.0, 0.0, "1", "user", "not counted")
+    facts = {
+        "server_usd" if with_server else "chip_usd": price,
+        "electricity": operation("electricity", what.region),
+        "interest": zero, "residual": zero, "staff": zero,
+        **{name: operation(name) for name in (
+            "depreciation", "network_share", "server_factor", "facility_usd_per_w",
+            "facility_years",
+        )},
+        **{name: fact for name, fact in what.stated.items() if name != "chip_usd"},
+    }  # fmt: skip
+    if with_server:
+        facts.pop("server_factor")
+    return Basis("own", f"owned: {words}", {k: Figure(v) for k, v in facts.items()}, days_old)
+
+
+def selling_figures(sold: TokenPrices) -> dict[str, Figure]:
+    """Token prices as figures of the books."""
+    return {
+        "input_usd": Figure(sold.input),
+        "cached_usd": Figure(sold.cached),
+        "output_usd": Figure(sold.output),
+    }
+
+
+def list_prices(model: str, what: Money) -> TokenPrices | None:
+    """What the tokens of a model are sold for on the day, where anybody sells them."""
+    try:
+        return prices.token_prices(spelled(model) or model, what.on)
+    except UsageError:
+        return None

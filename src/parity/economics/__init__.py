@@ -1,0 +1,1 @@
+"""What work on chips costs and earns: rent, ownership, energy, token prices, margins, payback."""
