@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from parity.costing import cost
     from parity.errors import ParityError
     from parity.outputs.accuracy import validate
+    from parity.api_rules import rules
 
-__all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "validate"]
+__all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate"]
 
 _WHERE = {
     "ParityError": "parity.errors",
@@ -27,6 +28,7 @@ _WHERE = {
     "match": "parity.api",
     "plan_serve": "parity.api_serve",
     "plan_train": "parity.api",
+    "rules": "parity.api_rules",
     "validate": "parity.outputs.accuracy",
 }
 

@@ -26,7 +26,9 @@ from parity.workload.find import names
 
 FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"}
 #: Dictionaries of the JSON whose keys are names of things, not fields.
-NAMED = (".values", ".figures", ".ratios", ".sources", ".dtypes", "groups")
+NAMED = (
+    ".values", ".figures", ".ratios", ".sources", ".dtypes", ".quantities", "groups",
+)  # fmt: skip
 #: Lists and objects that the page describes in one row.
 WHOLE = (
     "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
@@ -48,6 +50,7 @@ QUESTIONS = [
     ("chips", "h20", "h100", "--compare"),
     ("chips", "h2000"),
     ("validate", "--set", "sc21"),
+    ("rules", "810e", "--on-date", "2024-06-01"),
 ]
 LAYERS = ("timing", "layout", "evaluate", "search", "economics")
 

@@ -7,12 +7,12 @@ import inspect
 import pytest
 
 import parity
-from parity import api, api_serve
-from parity.apps.commands import match, plan
+from parity import api, api_rules, api_serve
+from parity.apps.commands import match, plan, rules
 
 
 def test_the_public_names():
-    known = ["ParityError", "cost", "match", "plan_serve", "plan_train", "validate"]
+    known = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate"]
     assert parity.__all__ == known
     assert all(hasattr(parity, name) for name in parity.__all__)
     assert set(parity.__all__) <= set(dir(parity))
@@ -25,12 +25,13 @@ def test_an_unknown_public_name_is_an_attribute_error():
 
 @pytest.mark.parametrize(
     ("command", "function"),
-    [(match.match, api.match), (plan.train, api.plan_train), (plan.serve, api_serve.plan_serve)],
+    [(match.match, api.match), (plan.train, api.plan_train), (plan.serve, api_serve.plan_serve),
+     (rules.rules, api_rules.rules)],
 )
 def test_a_command_and_its_function_have_the_same_parameters_and_defaults(command, function):
     ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
     files = {"html", "svg"}  # that the command writes the answer to
-    assert set(ours) - files == set(theirs) - {"report"}  # the command has a progress bar there
+    assert set(ours) - files == set(theirs) - {"report", "chart"}  # progress bar, files
     for name, parameter in ours.items():
         if name in files:
             continue

@@ -34,6 +34,10 @@ COMMANDS = {
     ),
     "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
+    "rules": (
+        "parity.apps.commands.rules:rules",
+        "Screen chips against export rules: verdict, clause, margin.",
+    ),
     "validate": (
         "parity.apps.commands.validate:validate",
         "Predict published measurements, or your own, and print the error.",

@@ -28,6 +28,7 @@ WORDS: dict[str, str] = {
     "vendor": "vendor",
     "status": "status",
     "family": "family",
+    "market": "market",
     "cluster": "cluster",
     "kind": "memory.kind",
     "process": "physical.process",

@@ -27,6 +27,7 @@ Fraction = Annotated[Fact | None, Meta(extra={"unit": "fraction"})]
 Usd = Annotated[Fact, Meta(extra={"unit": "USD"})]
 
 Status = Literal["shipping", "announced", "rumoured", "ended", "design"]
+Market = Literal["", "data-centre", "workstation", "consumer"]
 Topology = Literal["switch", "mesh", "torus2d", "torus3d", "hypercube", "dragonfly", "none"]
 DTYPES = ("fp64", "tf32", "fp16", "bf16", "fp8", "int8", "int4", "fp4")
 
@@ -132,7 +133,8 @@ class Physical(Record, frozen=True):
     process: str = ""
     foundry: str = ""
     form_factor: str = ""
-    die_area: Area = None
+    die_area: Area = None  # as published; of several dies their sum, or a footprint
+    logic_area: Area = None  # sum of the logic dies, where `die_area` is something else
     dies_per_package: Count = None
     transistors: Count = None
     tdp: Watts = None
@@ -155,6 +157,7 @@ class Chip(Record, frozen=True, kw_only=True):
     year: Year = None
     status: Status
     family: str  # names the efficiency curves of timing
+    market: Market = ""  # what its maker sells it for
     aliases: tuple[str, ...] = ()  # what people type
     labels: tuple[str, ...] = ()  # what published tables call it
     cluster: str = ""  # the cluster it is put in when none is named

@@ -24,7 +24,7 @@ _TERM = re.compile(
     r"""\s*(?P<field>[A-Za-z_][\w.]*)"""
     r"""(?:\s*(?P<op>>=|<=|!=|==|=|>|<)\s*(?P<value>"[^"]*"|'[^']*'|[^\s"',=<>][^\s"',]*))?,?(?=\s|$)"""
 )
-_EXACT_WORDS = ("id", "status", "family", "cluster")
+_EXACT_WORDS = ("id", "status", "family", "market", "cluster")
 
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,

@@ -1,0 +1,1 @@
+"""How a chip comes to be and to reach you: making, and the rules on where it may go."""
