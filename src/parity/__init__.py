@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from parity.api import match, plan_train
+    from parity.api_rules import rules
     from parity.api_serve import plan_serve
     from parity.costing import cost
     from parity.errors import ParityError
     from parity.outputs.accuracy import validate
-    from parity.api_rules import rules
 
 __all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate"]
 

@@ -25,8 +25,12 @@ def test_an_unknown_public_name_is_an_attribute_error():
 
 @pytest.mark.parametrize(
     ("command", "function"),
-    [(match.match, api.match), (plan.train, api.plan_train), (plan.serve, api_serve.plan_serve),
-     (rules.rules, api_rules.rules)],
+    [
+        (match.match, api.match),
+        (plan.train, api.plan_train),
+        (plan.serve, api_serve.plan_serve),
+        (rules.rules, api_rules.rules),
+    ],
 )
 def test_a_command_and_its_function_have_the_same_parameters_and_defaults(command, function):
     ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
