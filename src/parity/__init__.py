@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from parity.api import match, plan_train
     from parity.api_rules import rules
     from parity.api_serve import plan_serve
+    from parity.api_why import why
     from parity.costing import cost
     from parity.errors import ParityError
     from parity.outputs.accuracy import validate
 
-__all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate"]
+__all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate", "why"]
 
 _WHERE = {
     "ParityError": "parity.errors",
@@ -30,6 +31,7 @@ _WHERE = {
     "plan_train": "parity.api",
     "rules": "parity.api_rules",
     "validate": "parity.outputs.accuracy",
+    "why": "parity.api_why",
 }
 
 

@@ -52,6 +52,7 @@ from parity.search.replica import ServingJob, best_replica
 from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT
+from parity.train_questions import trained
 from parity.units import parse, parse_length
 from parity.workload.dtype import dtype as dtype_name
 from parity.workload.find import model as find_model
@@ -111,30 +112,17 @@ def plan_train(
             raise UsageError("--fix, --exhaustive and --pareto take one kind of chip in --on.")
         own_figures = stated_failures(mtbf, checkpoint, restart)
         return _plan_fleet(run, batches, days, dtype, own_figures, top, drawn)
-    own, chosen = choose_dtype(batch.chip, asked_dtype(dtype))
-    arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
-    target, stated = machine(batch.chip, cluster), stated_failures(mtbf, checkpoint, restart)
-    plans: list[training.TrainingPlan] = []
-    wall = None
     if pareto and (days is not None or batch.count is None):
         raise UsageError("--pareto takes a count in --on, as in `--on 64xh100`, and no --days.")
-    if days is not None:
-        step_s = step_for_days(job, days)
-        found = running.fewest_chips_within(arch, job, target, era, step_s, stated, space)
-        wall = found if isinstance(found, training.Wall) else None
-        best = found.fastest if isinstance(found, training.Wall) else found
-        plans = [best] if best else []
-    elif batch.count is None:
-        raise UsageError(
-            f"`--on {on}` has no count. Say how many, as in `--on 64x{on}`, or give --days."
-        )
-    else:
-        plans = training.best_plans(arch, job, target, era, batch.count, few(top), space)
-    front = trades(arch, job, target, era, batch.count or 1, space) if pareto else ()
-    runs = tuple(running.run_of(arch, plan, era, stated, drawn) for plan in plans)
-    findings = (*chosen, *training.plan_findings(arch, batch.chip, job, target))
-    findings += running.run_findings(batch.chip, stated)
-    return plan_answer(arch, runs, wall, findings, days_asked=days is not None, front=front)
+    stated = stated_failures(mtbf, checkpoint, restart)
+    found = trained(
+        run, batch, days=days, dtype=dtype, cluster=cluster, stated=stated, top=top, space=space
+    )
+    arch, era, target = run.arch, run.era, found.target
+    front = trades(arch, found.run.job, target, era, batch.count or 1, space) if pareto else ()
+    runs = tuple(running.run_of(arch, plan, era, stated, drawn) for plan in found.plans)
+    days_asked = days is not None
+    return plan_answer(arch, runs, found.wall, found.findings, days_asked=days_asked, front=front)
 
 
 def _plan_fleet(

@@ -17,15 +17,13 @@ from parity.questions import Quantity, asked_dtype, few, sampler
 from parity.search.confirm import Trial
 from parity.search.grid import Report
 from parity.search.percentiles import at_percentile
-from parity.search.serving_plan import ServingQuestion, priced_choices, serve, trades
+from parity.search.serving_plan import priced_choices, serve, trades
 from parity.search.serving_range import plan_spread
 from parity.serve_questions import (
     Said,
     percentile,
     serving_chips,
-    serving_engine,
-    serving_mode,
-    serving_pool,
+    serving_question,
     work,
 )
 from parity.timing.draw import USUAL_SAMPLES
@@ -88,21 +86,16 @@ def plan_serve(
     )  # fmt: skip
     asked = work(arch.name, said, counted=batch.count is not None, on=on)
     at = percentile(p, simulated=simulate or trace is not None)
-    way, cost = serving_mode(mode, prefill_on), serving_engine(engine_generation, batch.chip)
-    words = (asked_dtype(dtype), asked_dtype(kv), cost[1], cluster)
-    pool, passed = serving_pool(arch, batch, asked, *words)
-    prompts = None
-    if prefill_on is not None:
-        other = serving_chips(prefill_on, "--prefill-on")
-        prompts, _ = serving_pool(arch, other, asked, *words[:3], "")
-    question = ServingQuestion(arch, pool, cost[0], asked.need, way, prompts, few(top))
+    question, passed, name = serving_question(
+        arch, batch, asked, engine_generation, dtype, kv, cluster, mode, prefill_on, few(top)
+    )
     solve = serve
     if at is not None:
         solve = partial(at_percentile, trial=Trial(at, asked.vary, asked.trace, report))
     found = solve(question)
     told = Told(
-        question, found, plan_spread(found.plans, question, drawn), passed, cost[1], at,
-        asked.assumed, trades(question), priced_choices(question, passed, words[1], solve),
-        trace or "",
+        question, found, plan_spread(found.plans, question, drawn), passed, name, at,
+        asked.assumed, trades(question),
+        priced_choices(question, passed, asked_dtype(kv), solve), trace or "",
     )  # fmt: skip
     return serving_answer(told)

@@ -10,7 +10,7 @@ from parity.catalogue.machine import machine
 from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.errors import UnknownName, UsageError
-from parity.questions import Quantity
+from parity.questions import Quantity, asked_dtype
 from parity.record import Finding
 from parity.search.gate import Gate, serving_gate
 from parity.search.pools import Pool
@@ -18,7 +18,7 @@ from parity.search.precision import precision_of
 from parity.search.replica import ServingJob
 from parity.search.requests import Variation
 from parity.search.serve import Need
-from parity.search.serving_plan import Mode
+from parity.search.serving_plan import Mode, ServingQuestion
 from parity.timing.engine import Engine, engine, engines, usual_engine
 from parity.timing.support import engine_names
 from parity.units import parse, parse_count, parse_length, render
@@ -339,3 +339,32 @@ def serving_pool(
         asked.request, precision_of(arch, batch.chip, passed, kv), asked.ttft_s, asked.tpot_s
     )
     return Pool(machine(batch.chip, cluster), job, batch.count), passed
+
+
+def serving_question(
+    arch: Architecture,
+    batch: Batch,
+    asked: Asked,
+    engine_generation: str | None,
+    dtype: str,
+    kv: str,
+    cluster: str,
+    mode: str,
+    prefill_on: str | None,
+    top: int,
+) -> tuple[ServingQuestion, Gate, str]:
+    """The whole question, what passed the gate, and the engine that was named, or nothing.
+
+    Raises `UsageError` for words that conflict, `UnknownName`, `Infeasible`, `MissingFact`.
+    """
+    way, (cost, name) = (
+        serving_mode(mode, prefill_on),
+        serving_engine(engine_generation, batch.chip),
+    )
+    words = (asked_dtype(dtype), asked_dtype(kv), name)
+    pool, passed = serving_pool(arch, batch, asked, *words, cluster)
+    prompts = None
+    if prefill_on is not None:
+        other = serving_chips(prefill_on, "--prefill-on")
+        prompts, _ = serving_pool(arch, other, asked, *words, "")
+    return ServingQuestion(arch, pool, cost, asked.need, way, prompts, top), passed, name

@@ -17,6 +17,7 @@ from parity.catalogue.load import chips
 from parity.catalogue.machine import machine
 from parity.errors import MissingFact
 from parity.record import Finding
+from parity.search.explanations import explanations
 from parity.search.findings import CODES
 from parity.timing.efficiency import Efficiency
 from parity.timing.engine import Engine
@@ -41,6 +42,10 @@ QUESTIONS = [
     ("plan", "serve", "gpt-oss-20b", "--on", "h100", "--rps", "2", "--simulate"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
+    ("why", "llama-3.2-1b", "--on", "8xh100", "--train", "--measured", "10s",
+     "--sweep", "memory.capacity=80..160GB"),
+    ("why", "gpt-oss-20b", "--on", "8xh100"),
+    ("why", "P104"),
     (
         "cost",
         "llama-3.2-1b",
@@ -93,6 +98,12 @@ def test_every_finding_has_a_section(pages, root):
     sources = "".join(path.read_text() for path in (root / "src").rglob("*.py"))
     assert set(titles) == set(re.findall(r"\"(P\d\d\d)\"", sources))
     assert {code: titles[code] for code in CODES} == {c: title for c, (title, _) in CODES.items()}
+
+
+def test_the_page_of_findings_says_what_the_command_explains(pages):
+    page = pages["docs/reference/findings.md"]
+    sections = [one.markdown(code).strip() for code, one in explanations().items()]
+    assert page[page.index("## P101") :].strip() == "\n\n".join(sections)
 
 
 def test_every_field_of_the_json_is_described_and_no_other(pages, run):

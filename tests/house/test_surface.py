@@ -8,11 +8,11 @@ import pytest
 
 import parity
 from parity import api, api_rules, api_serve
-from parity.apps.commands import match, plan, rules
+from parity.apps.commands import match, plan, rules, why
 
 
 def test_the_public_names():
-    known = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate"]
+    known = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate", "why"]
     assert parity.__all__ == known
     assert all(hasattr(parity, name) for name in parity.__all__)
     assert set(parity.__all__) <= set(dir(parity))
@@ -40,3 +40,15 @@ def test_a_command_and_its_function_have_the_same_parameters_and_defaults(comman
         if name in files:
             continue
         assert str(parameter.default) == str(theirs[name].default), name
+
+
+def test_why_has_the_parameters_of_its_function_and_those_of_both_plans():
+    ours, theirs = (inspect.signature(one).parameters for one in (why.why, parity.why))
+    assert set(ours) - set(theirs) == {"html", "svg"}
+    assert set(theirs) <= set(ours)
+    for name, parameter in theirs.items():
+        assert str(parameter.default) == str(ours[name].default), name
+    for plan_of in (api.plan_train, api_serve.plan_serve):
+        for name, parameter in inspect.signature(plan_of).parameters.items():
+            if name in theirs and name != "on":
+                assert str(parameter.default) == str(theirs[name].default), name

@@ -28,6 +28,10 @@ COMMANDS = {
         "Count how many of one chip equal so many of another.",
     ),
     "plan": ("parity.apps.commands.plan:plan", "Lay out a training run, or a service, on chips."),
+    "why": (
+        "parity.apps.commands.why:why",
+        "Say where the time of a plan goes, what it loses, and what would help.",
+    ),
     "cost": (
         "parity.apps.commands.cost:cost",
         "Count what a day, a token or a run costs, and what it earns.",

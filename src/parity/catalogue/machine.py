@@ -47,6 +47,7 @@ class Level:
     topology: Topology
     bandwidth_bytes_per_s: Number
     achieved_fraction: Number
+    latency_share: Number = 1.0  # of its hops, over those measured inside and between domains
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Machine:
     node: int
     levels: tuple[Level, ...] = field(default=())
     host_bytes_per_s: Number | None = None  # to the memory of the host, each way
+    launch_share: Number = 1.0  # of the gaps before kernels, over those measured on such chips
 
     @property
     def driver_bytes(self) -> Number:
@@ -138,6 +140,16 @@ def _node(chip: Chip, built: Cluster | None) -> int:
 
 def _count(fact: Fact | None, default: int) -> int:
     return int(fact.value) if fact else default
+
+
+def link_facts(chip: Chip, cluster: str = "") -> tuple[Fact | None, Fact | None]:
+    """Bandwidths of a chip's links inside its domain and to the fabric, as it is wired."""
+    built = find_cluster(cluster or chip.cluster) if cluster or chip.cluster else None
+    up, out = (built.scale_up, built.scale_out) if built else (None, None)
+    return (
+        _stated(chip.scale_up.bandwidth, up.bandwidth if up else None),
+        _stated(chip.scale_out.bandwidth, out.bandwidth if out else None),
+    )
 
 
 def _levels(chip: Chip, built: Cluster | None, number: Reader, draw: Draw) -> tuple[Level, ...]:

@@ -37,7 +37,7 @@ class Rates:
     gemm_launch_s: Number
     routed_launch_s: Number
     routed_passes: Number
-    tiling: Tiling
+    tiling: Tiling | None  # None: products of every shape reach the best rate
     attention_forward_flop_per_s: Number
     attention_backward_flop_per_s: Number
     attention_launch_s: Number
@@ -81,6 +81,7 @@ def rates(
     wide_peak = kernel_share * machine.peak_flop_per_s[half]
     held = flash * wide_peak * (attention.served if serving else attention.attention_sustained)
     peak = kernel_share * machine.peak_flop_per_s[dtype] * eff.widened
+    gap = machine.launch_share
     wide = software is not None and software.wide_weight_gradients and narrow
     return Rates(
         dtype=dtype,
@@ -88,22 +89,22 @@ def rates(
         weight_bytes=DTYPE_BYTES[weights or dtype],
         gemm_flop_per_s=peak * eff.gemm * (eff.served if serving else eff.sustained),
         gemm_bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.gemm_memory,
-        gemm_launch_s=eff.gemm_launch_s,
-        routed_launch_s=eff.routed_launch_s,
+        gemm_launch_s=gap * eff.gemm_launch_s,
+        routed_launch_s=gap * eff.routed_launch_s,
         routed_passes=eff.routed_passes,
         tiling=eff.tiling,
         attention_forward_flop_per_s=held * attention.attention_forward,
         attention_backward_flop_per_s=held * attention.attention_backward,
-        attention_launch_s=attention.attention_launch_s,
+        attention_launch_s=gap * attention.attention_launch_s,
         cached_flop_per_s=kernel_share
         * machine.peak_flop_per_s[half]
         * attention.attention_forward,
         cache_bytes_per_s=machine.memory_bandwidth_bytes_per_s * attention.cache_memory,
-        cache_launch_s=attention.cache_launch_s,
+        cache_launch_s=gap * attention.cache_launch_s,
         attention_shape=attention.attention_shape,
         scan_flop_per_s=machine.peak_flop_per_s[half] * attention.scan,
         bytes_per_s=machine.memory_bandwidth_bytes_per_s * eff.memory,
-        launch_s=eff.launch_s,
+        launch_s=gap * eff.launch_s,
         units=machine.units,
         basis=eff.basis,
         weights=rates(machine, half, draw, software) if wide else None,

@@ -41,6 +41,20 @@ _BUSIEST = 0.98
 
 
 @dataclass(frozen=True)
+class Loads:
+    """The two kinds of steps of a steady state, and how much of each makes the mean step."""
+
+    decode: Load
+    prompt: Load
+    alone: Number  # steps that only decode
+    often: Number  # steps that take prompts in
+
+    def mean(self, decode: Number, prompt: Number) -> Number:
+        """Of what each kind takes, the mean."""
+        return self.alone * decode + self.often * prompt
+
+
+@dataclass(frozen=True)
 class Steady:
     """A replica with D decoding requests in each lane, per column."""
 
@@ -59,6 +73,7 @@ class Steady:
     cache_bytes: Number  # per chip
     room_bytes: Number  # per chip, for the cache
     fits: Number
+    loads: Loads
 
 
 def tokens_read(engine: Engine, request: Request) -> Number:
@@ -93,7 +108,8 @@ def steady_state(
     alone = np.maximum(1 - often, 0.0) if _shared(model) else 1.0
     drafts = draft_time(model, layout, none, request.drafted)
     plain_s, prompt_s = decode.total_s + drafts, prompt.total_s + drafts * (beside > 0)
-    mean_s = alone * plain_s + often * prompt_s
+    loads = Loads(none, some, alone, often)
+    mean_s = loads.mean(plain_s, prompt_s)
     if engine.static_batch:
         wait = 0.0 * mean_s
         served_s = np.maximum(decoding * new / taken, 1.0) * prompt_s
@@ -125,6 +141,7 @@ def steady_state(
         cache_bytes=cache,
         room_bytes=free,
         fits=cache <= free,
+        loads=loads,
     )
 
 

@@ -8,6 +8,7 @@ what its kernels reach. All results broadcast over columns of layouts and loads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,14 @@ from parity.timing.engine import Engine, drawn_engine
 from parity.timing.roofline import Cost
 from parity.timing.software import Software
 from parity.workload.dtype import DTYPE_BYTES
-from parity.workload.operator import Architecture, Attention, Linear, Operator, Recurrence
+from parity.workload.operator import (
+    Architecture,
+    Attention,
+    Block,
+    Linear,
+    Operator,
+    Recurrence,
+)
 from parity.workload.precision import HALVES, MULTIPLIED, Precision, stored
 
 #: Part of the variance of misses that two chips of a family share: what is left of it in the ratios
@@ -134,6 +142,7 @@ class Step:
     decode_attention: Cost
     prompt_attention: Cost
     communication_s: Number
+    chip_s: Number  # all of these, as far as they do not hide one another
     host_s: Number  # what the host takes, hidden or not
     total_s: Number
 
@@ -151,16 +160,16 @@ def step(model: Served, layout: Layout, load: Load) -> Step:
     """
     whole = _one_batch(model, layout, load)
     exchanged = (layout.ep > 1) & (ranks(layout) > 1)
-    busy = whole.total_s
+    shown, busy = whole.chip_s, whole.total_s
     if model.engine.two_batch_overlap and np.any(exchanged):
         half = _one_batch(model, layout, load.share(0.5))
         halves = 2 * np.maximum(half.cost.total_s, half.communication_s)
-        better = exchanged & (halves < whole.cost.total_s + whole.communication_s)
-        shown = np.where(better, halves, whole.cost.total_s + whole.communication_s)
+        better = exchanged & (halves < whole.chip_s)
+        shown = np.where(better, halves, whole.chip_s)
         busy = with_host(shown, whole.host_s, model.engine)
     return Step(
         whole.products, whole.decode_attention, whole.prompt_attention,
-        whole.communication_s, whole.host_s, busy * model.elapsed,
+        whole.communication_s, shown, whole.host_s, busy * model.elapsed,
     )  # fmt: skip
 
 
@@ -170,40 +179,50 @@ def with_host(chip_s: Number, host_s: Number, engine: Engine) -> Number:
 
 
 def _one_batch(model: Served, layout: Layout, load: Load) -> Step:
+    kinds: tuple[list[Cost], ...] = ([], [], [])
+    for _, _, work, cost in operator_costs(model, layout, load):
+        kind = (1 if work.cached else 2) if isinstance(work, AttentionWork) else 0
+        kinds[kind].append(cost)
+    none = Cost(0.0, 0.0, 0.0)
+    products, decode, prompt = (add(none, *costs) for costs in kinds)
+    communication = sum(exchanges(model, layout, load).values())
+    chip = add(products, decode, prompt).total_s + communication
+    host = host_time(model, load, chip)
+    total = with_host(chip, host, model.engine)
+    return Step(products, decode, prompt, communication, chip, host, total)
+
+
+def operator_costs(
+    model: Served, layout: Layout, load: Load
+) -> Iterator[tuple[Operator, Block | None, Work, Cost]]:
+    """Every operator of a step with the block it is of (None: embedding and head), its work on a
+    chip, and its time in all layers. [s]
+    """
     arch, filled = model.arch, filled_up(load, model.engine)
-    tokens = filled.tokens(layout)
-    products: list[Cost] = []
-    decode: list[Cost] = []
-    prompt: list[Cost] = []
-    exchanged: Number = np.zeros(len(layout))
-    hottest = hottest_share(arch, layout, tokens, model.engine.expert_skew)
+    hottest = hottest_share(arch, layout, filled.tokens(layout), model.engine.expert_skew)
     for block in arch.blocks:
         for op, work, there in _works(block.operators, model, layout, load, filled, hottest):
-            rate = model.rate(op, outside=False)
             slower = model.engine.routed if is_routed(op) else 1.0
-            cost = times(np.where(there, block.count, 0) * slower, _cost(work, rate, model))
-            kind = products
-            if isinstance(work, AttentionWork):
-                kind = decode if work.cached else prompt
-            kind.append(cost)
-        exchanged = exchanged + block.count * exchange_time(block.operators, model, layout, filled)
-    ends = filled.decode_tokens + load.prompts
+            cost = _cost(work, model.rate(op, outside=False), model)
+            yield op, block, work, times(np.where(there, block.count, 0) * slower, cost)
     half = model.by_dtype[model.precision.half]
-    for op in arch.embedding:
-        work = step_works(op, layout, load, model.kv_bytes)[0][0]
-        products.append(_cost(work, half, model))
-    last = Load(np.maximum(ends, 1e-9), load.context)
-    scored = (step_works(op, layout, last, model.kv_bytes)[0][0] for op in arch.head)
-    products.extend(_cost(work, half, model) for work in scored)
-    handed = send(
-        tokens * arch.hidden_size * ACTIVATION_BYTES / layout.tp, layout.tp, model.machine
-    )
-    communication = exchanged + (layout.pp - 1) * handed
-    none = Cost(0.0, 0.0, 0.0)
-    parts = add(none, *products), add(none, *decode), add(none, *prompt)
-    chip = add(*parts).total_s + communication
-    host = host_time(model, load, chip)
-    return Step(*parts, communication, host, with_host(chip, host, model.engine))
+    last = Load(np.maximum(filled.decode_tokens + load.prompts, 1e-9), load.context)
+    for operators, taken in ((arch.embedding, load), (arch.head, last)):
+        for op in operators:
+            work = step_works(op, layout, taken, model.kv_bytes)[0][0]
+            yield op, None, work, _cost(work, half, model)
+
+
+def exchanges(model: Served, layout: Layout, load: Load) -> dict[str, Number]:
+    """Time of what chips exchange in a step, by the kind of parallelism, hidden or not. [s]"""
+    arch, filled = model.arch, filled_up(load, model.engine)
+    found: dict[str, Number] = dict.fromkeys(("tp_s", "ep_s", "cp_s"), np.zeros(len(layout)))
+    for block in arch.blocks:
+        layer = layer_exchanges(block.operators, model, layout, filled)
+        found = {kind: found[kind] + block.count * layer[kind] for kind in found}
+    whole = filled.tokens(layout) * arch.hidden_size * ACTIVATION_BYTES
+    handed = send(whole / layout.tp, layout.tp, model.machine)
+    return {**found, "pp_s": (layout.pp - 1) * handed}
 
 
 def filled_up(load: Load, engine: Engine) -> Load:
@@ -259,7 +278,8 @@ def host_time(model: Served, load: Load, chip_s: Number) -> Number:
     """
     arch, engine = model.arch, model.engine
     operators = sum(b.count * len(b.operators) for b in arch.blocks)
-    starting = np.where(load.prompt_tokens > 0, engine.launches_s * operators, 0.0)
+    eager = (load.prompt_tokens > 0) | (not engine.graphs)
+    starting = np.where(eager, engine.launches_s * operators, 0.0)
     shown = starting if engine.overlapped else np.maximum(starting - chip_s, 0.0)
     return engine.step_s + engine.sequence_s * (load.sequences + load.prompts) + shown
 
@@ -294,10 +314,10 @@ def hottest_share(arch: Architecture, layout: Layout, tokens: Number, skew: Numb
     return np.where(layout.ep > 1, most, 1.0)
 
 
-def exchange_time(
+def layer_exchanges(
     operators: tuple[Operator, ...], model: Served, layout: Layout, load: Load
-) -> Number:
-    """Exchanges of one layer. [s]
+) -> dict[str, Number]:
+    """Exchanges of one layer: `tp_s`, `ep_s`, `cp_s`. [s]
 
     One all-reduce for each sum that row-divided products leave behind. Where the experts of a
     layer lie among ranks with tokens of their own, theirs is a dispatch and a combine instead,
@@ -309,9 +329,9 @@ def exchange_time(
     routed = [op for op in operators if is_routed(op)]
     mixers, networks = row_sums(operators)
     prompts = load.prompt_tokens / layout.cp
-    time = mixers * reduced + _context(operators, layout, prompts, machine)
+    around = _context(operators, layout, prompts, machine)
     if not routed:
-        return time + networks * reduced
+        return {"tp_s": (mixers + networks) * reduced, "ep_s": 0.0, "cp_s": around}
     away = ranks(layout) > 1
     own = tokens * model.arch.hidden_size / layout.tp
     there, back = (1.0 if model.engine.narrow_dispatch else 2.0), ACTIVATION_BYTES
@@ -321,7 +341,11 @@ def exchange_time(
         for size in (there, back)
     )
     spread = spread + all_gather(message, layout.tp, 1, machine)
-    return time + np.where(away, spread, networks * reduced)
+    return {
+        "tp_s": mixers * reduced + np.where(away, 0.0, networks * reduced),
+        "ep_s": np.where(away, spread, 0.0),
+        "cp_s": around,
+    }
 
 
 def _context(

@@ -114,6 +114,18 @@ def prepared(
     """The first half of a step, memory: a search goes on with the layouts that fit."""
     software = drawn(software, draw)
     rate = rates(machine, job.dtype, draw, software)
+    return prepared_at(arch, job, layout, machine, software, rate)
+
+
+def prepared_at(
+    arch: Architecture,
+    job: TrainingJob,
+    layout: Layout,
+    machine: Machine,
+    software: Software,
+    rate: Rates,
+) -> Prepared:
+    """The same at given rates: those of the machine, or what they would be without a loss."""
     parts = pieces(arch, job, layout, machine, rate, software)
     whole = training_memory(arch, job, layout, software)
     memory = on_the_chip(whole, layout, parts.fullest, parts.microbatches)
@@ -156,26 +168,15 @@ def stage_seconds(
 ) -> tuple[dict[str, Number], Number, Number, Number]:
     """Seconds of a microbatch on the slowest stage, by kind; and of the mean stage in all, of its
     backward pass, and of the gradients of its weights.
-
-    Under DualPipe a chip holds a stage from either end, so the first and the last share a chip.
     """
     plain = layout.replace(recompute=np.zeros(len(layout), dtype=np.int64))
     body = layer_seconds(parts.layer, layout, software)
     embedding = layer_seconds(parts.embedding, plain, software)
     head = layer_seconds(parts.head, plain, software)
     whole, front, back = (sum(kinds.values()) for kinds in (body, embedding, head))
-    first, last = parts.first * whole + front, parts.last * whole + back
-    both = runs(layout, "dualpipe")
-    half = np.where(both, 0.5, 1.0)
-    ends = np.where(both, (first + last) / 2, np.maximum(first, last))
-    at_first, at_last = both | (first >= last), both | (first < last)
-    at_end = ends >= parts.fullest * whole
-    layers = np.where(at_end, half * (at_first * parts.first + at_last * parts.last), parts.fullest)
-    has_embedding = parts.alone | (at_end & at_first)
-    has_head = parts.alone | (at_end & at_last)
+    layers, front_share, back_share = slowest_stage(parts, layout, whole, front, back)
     slowest = {
-        k: layers * body[k] + half * (has_embedding * embedding[k] + has_head * head[k])
-        for k in body
+        k: layers * body[k] + front_share * embedding[k] + back_share * head[k] for k in body
     }
 
     def mean(layer: Number, embedding: Number, head: Number) -> Number:
@@ -185,6 +186,26 @@ def stage_seconds(
     backward[0] = backward[0] + body["recompute_s"]
     weight = [one.weight_s for one in (parts.layer, parts.embedding, parts.head)]
     return slowest, mean(whole, front, back), mean(*backward), mean(*weight)
+
+
+def slowest_stage(
+    parts: Pieces, layout: Layout, whole: Number, front: Number, back: Number
+) -> tuple[Number, Number, Number]:
+    """Layers of the stage that all others wait for, and how much of either end it has. [1]
+
+    whole, front, back: seconds of a layer, of the embedding, of the head. Under DualPipe a chip
+    holds a stage from either end, so the first and the last share a chip.
+    """
+    first, last = parts.first * whole + front, parts.last * whole + back
+    both = runs(layout, "dualpipe")
+    half = np.where(both, 0.5, 1.0)
+    ends = np.where(both, (first + last) / 2, np.maximum(first, last))
+    at_first, at_last = both | (first >= last), both | (first < last)
+    at_end = ends >= parts.fullest * whole
+    layers = np.where(at_end, half * (at_first * parts.first + at_last * parts.last), parts.fullest)
+    has_embedding = parts.alone | (at_end & at_first)
+    has_head = parts.alone | (at_end & at_last)
+    return layers, half * has_embedding, half * has_head
 
 
 def update_seconds(parts: Pieces, layout: Layout, machine: Machine, rate: Rates) -> Number:

@@ -123,11 +123,18 @@ def sampled_pass(found: Prefill, draw: Draw) -> Number:
 
 def _pass_s(model: Served, layout: Layout, prompts: Number, request: Request) -> Number:
     """Time of a step of so many whole prompts. [s]"""
-    load = Load(
-        np.zeros(len(layout)), 1.0, prompts * request.new_tokens,
-        request.input_tokens, request.cached_tokens,
-    )  # fmt: skip
-    return step(model, layout, load).total_s
+    return step(model, layout, prompt_load(prompts, request)).total_s
+
+
+def prompt_load(prompts: Number, request: Request) -> Load:
+    """What a step of so many whole prompts works on."""
+    new = prompts * request.new_tokens
+    return Load(np.zeros(len(prompts)), 1.0, new, request.input_tokens, request.cached_tokens)
+
+
+def pass_seconds(found: Prefill, model: Served) -> float:
+    """Time of a step of the replica, were its model or machine `model`. [s]"""
+    return float(_pass_s(model, found.layout, np.array([found.prompts]), found.request)[0])
 
 
 def _ways(

@@ -24,7 +24,7 @@ def plan_spread(
     counted = question.counted and question.need.amount is not None
 
     def answering(draw: Draw) -> Number:
-        each = [_chips(plan, draw) if counted else _most(plan, draw) for plan in plans]
+        each = [_chips(plan, draw) if counted else sampled_most(plan, draw) for plan in plans]
         return np.min(each, axis=0) if counted else np.max(each, axis=0)
 
     best = plans[0]
@@ -43,7 +43,7 @@ def _chips(plan: ServingPlan, draw: Draw) -> Number:
     return chips
 
 
-def _most(plan: ServingPlan, draw: Draw) -> Number:
+def sampled_most(plan: ServingPlan, draw: Draw) -> Number:
     """Requests that the plan carries at most, shape (samples,). [1/s]"""
     return plan.most_requests_per_s * np.minimum(*_relative(plan, draw))
 

@@ -95,8 +95,14 @@ def _link(level: Level) -> Number:
     return level.bandwidth_bytes_per_s * level.achieved_fraction
 
 
-def _hop(protocol: Protocol, level: Level) -> float:
-    return protocol.near_hop_s if level.name in ("scale-up", "host") else protocol.far_hop_s
+def _hop(protocol: Protocol, level: Level) -> Number:
+    near = level.name in ("scale-up", "host")
+    return level.latency_share * (protocol.near_hop_s if near else protocol.far_hop_s)
+
+
+def _begin(protocol: Protocol, machine: Machine) -> Number:
+    """The fixed cost of a collective: signals among the nearest chips."""
+    return machine.levels[0].latency_share * protocol.base_s
 
 
 def _gather_cost(
@@ -124,7 +130,7 @@ def _best(message: Number, size: Number, stride: Number, machine: Machine, passe
         bandwidth, ring, tree = _gather_cost(message, counts, machine.levels, protocol)
         ring_time = passes * (bandwidth + ring)
         tree_time = passes * (bandwidth / TREE_BANDWIDTH_SHARE + tree)
-        options.append(protocol.base_s + own + np.minimum(ring_time, tree_time))
+        options.append(_begin(protocol, machine) + own + np.minimum(ring_time, tree_time))
     return np.where(np.asarray(size) > 1, reduce(np.minimum, options), 0.0)
 
 
@@ -143,7 +149,8 @@ def all_reduce(message_bytes: Number, size: Number, stride: Number, machine: Mac
     steps = _best(message_bytes, size, stride, machine, 2.0)
     inside = members(size, stride, machine.levels)[0]
     wire = usable_bandwidth(machine.levels[0], inside)
-    at_once = ONE_STEP_S + (np.asarray(size) - 1) * message_bytes / wire
+    begun = machine.levels[0].latency_share * ONE_STEP_S
+    at_once = begun + (np.asarray(size) - 1) * message_bytes / wire
     return np.where((inside == size) & (inside > 1), np.minimum(steps, at_once), steps)
 
 
@@ -175,7 +182,7 @@ def all_to_all(
         inside = inside * count
     kept = token_bytes * _reached(size * reach, copies) / size
     own = OWN_COPY * kept / _link(machine.levels[0])
-    return np.where(np.asarray(size) > 1, large.base_s + latency + own + slowest, 0.0)
+    return np.where(np.asarray(size) > 1, _begin(large, machine) + latency + own + slowest, 0.0)
 
 
 def _reached(units: Number, copies: float) -> Number:
@@ -192,6 +199,7 @@ def send(message_bytes: Number, distance: Number, machine: Machine) -> Number:
         wire = _link(level)
         if level.topology == "mesh":
             wire = wire / max(level.size - 1, 1)
-        cost = PROTOCOLS[1].base_s + _hop(PROTOCOLS[0], level) + message_bytes / wire
+        begun = level.latency_share * PROTOCOLS[1].base_s
+        cost = begun + _hop(PROTOCOLS[0], level) + message_bytes / wire
         out = np.where(inside, cost, out)
     return out

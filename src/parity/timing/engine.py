@@ -53,6 +53,7 @@ class Engine(Record, frozen=True):
     two_batch_overlap: bool  # two halves of a step hide each other's exchange of tokens
     narrow_dispatch: bool  # tokens travel to experts in 8 bits
     source: str
+    graphs: bool = True  # steps without prompts are replayed, not started kernel by kernel
     vendors: tuple[str, ...] = ()  # whose chips it is the usual engine of
 
     @property

@@ -75,15 +75,18 @@ def roofline(
 
 
 def gemm_shape_efficiency(
-    m: Number, n: Number, k: Number, units: int, tiling: Tiling, batch: Number = 1.0
+    m: Number, n: Number, k: Number, units: int, tiling: Tiling | None, batch: Number = 1.0
 ) -> Number:
     """Share of the best rate that `batch` products of m × n × k reach on `units` cores. [1]
 
     A tile that sticks out of the matrix computes padding; the last wave of tiles leaves cores
     idle, part of which a higher clock of the others or a finer cut gives back; where there are
     fewer tiles than cores, k is split to make more; a shallow k spends its time filling and
-    draining. The best of `TILES` is taken. `units` 0 (not published) leaves the waves out.
+    draining. The best of `TILES` is taken. `units` 0 (not published) leaves the waves out; no
+    `tiling` leaves all of it out, as if every shape suited the chip.
     """
+    if tiling is None:
+        return 1.0
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
     best: Number = 0.0
     for (rows, columns), rate in zip(TILES, tiling.rates, strict=True):

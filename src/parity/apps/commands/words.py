@@ -33,6 +33,16 @@ Software = Annotated[
 Engine = Annotated[
     str, Parameter(name="--engine", group=WORK, help="Generation of the serving engine.")
 ]
+ServingIsl = Annotated[
+    str | None, Parameter(name="--isl", group=WORK, help="Tokens of a prompt.", show_default=False)
+]
+ServingOsl = Annotated[
+    str | None, Parameter(name="--osl", group=WORK, help="Tokens of an answer.", show_default=False)
+]
+PrefillOn = Annotated[
+    str | None,
+    Parameter(group=CHIPS, show_default=False, help="Other chips that take the prompts: 8xh100."),
+]
 Rps = Annotated[
     str | None, Parameter(group=WORK, help="Requests a second, on average.", show_default=False)
 ]
@@ -105,6 +115,22 @@ ServingEngine = Annotated[
         group=WORK,
         show_default=False,
         help="Serving engine, vllm, sglang or trtllm, or a generation of one, as in vllm-v0.",
+    ),
+]
+Sweep = Annotated[
+    str | None,
+    Parameter(
+        group=SEARCH,
+        show_default=False,
+        help="A figure of the chip or two over a range: memory.capacity=96..288GB.",
+    ),
+]
+Measured = Annotated[
+    str | None,
+    Parameter(
+        group=TARGET,
+        show_default=False,
+        help="A speed of yours: 1234tok/s, 12.3s, 45ms, 410TFLOP/s, 45%.",
     ),
 ]
 Html = Annotated[

@@ -1,0 +1,74 @@
+"""Why a plan is as fast as it is, as plain numbers in SI units."""
+
+from __future__ import annotations
+
+from parity.evaluate.classes import Parts
+from parity.outputs.why_words import part_rows
+from parity.search.why import Why, bound_of, total
+from parity.search.why_measured import Measured
+from parity.search.why_sweep import Sweep
+
+
+def fields_of(why: Why) -> dict[str, object]:
+    """All of the answer that does not depend on what was asked."""
+    best = why.rungs[0].time_s
+    return {
+        "step_s": total(why.parts.total_s),
+        "parts": parts_fields(why.parts),
+        "bound_by": bound_of(why.parts),
+        "decode": None if why.decode is None else step_fields(why.decode),
+        "prompt": None if why.prompt is None else step_fields(why.prompt),
+        "first_token": [{"part": name, "time_s": s} for name, s in why.first_token],
+        "losses": [
+            {"loss": rung.loss, "time_s": rung.time_s, "share": best / rung.time_s}
+            for rung in why.rungs
+        ],
+        "roofline_s": None
+        if why.roofs_s is None
+        else {"compute": why.roofs_s[0], "memory": why.roofs_s[1]},
+        "effects": list(why.effects),
+        "sweep": None if why.sweep is None else sweep_fields(why.sweep),
+        "measured": None if why.measured is None else measured_fields(why.measured),
+    }
+
+
+def parts_fields(parts: Parts) -> list[dict[str, object]]:
+    """Every part with its seconds."""
+    return [
+        {"kind": kind, "part": name.removesuffix("_s"), "time_s": seconds}
+        for kind, name, seconds in part_rows(parts)
+    ]
+
+
+def step_fields(parts: Parts) -> dict[str, object]:
+    """One kind of step."""
+    return {
+        "step_s": total(parts.total_s), "bound_by": bound_of(parts), "parts": parts_fields(parts),
+    }  # fmt: skip
+
+
+def sweep_fields(sweep: Sweep) -> dict[str, object]:
+    """Every point, and where the first figure stops helping."""
+    end = sweep.lines[-1].enough()
+    return {
+        "figure": sweep.axis.key,
+        "values": list(sweep.axis.values),
+        "other": sweep.other.key if sweep.other else None,
+        "lines": [{"at": line.at, "speeds": list(line.speeds)} for line in sweep.lines],
+        "enough": None if end is None else sweep.axis.values[end],
+        "binds": sweep.binds,
+    }
+
+
+def measured_fields(found: Measured) -> dict[str, object]:
+    """A measurement among what is predicted."""
+    return {
+        "text": found.text,
+        "speed": found.speed,
+        "predicted": found.predicted,
+        "low": found.low,
+        "high": found.high,
+        "percentile": found.percentile,
+        "normal": found.normal,
+        "faults": list(found.faults),
+    }

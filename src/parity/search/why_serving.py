@@ -1,0 +1,124 @@
+"""What would make a service carry more: every figure of the chips, and what software could do.
+
+The answer is requests/s for each chip within the latencies; users, where these pause or the number
+of chips is asked; of users who do not pause, the requests/s that so many make. Each change is tried
+with the division into replicas held, and with the best division for it (`why_ways`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from msgspec import structs
+
+from parity.errors import Infeasible, MissingFact
+from parity.layout.serving import describe_replica
+from parity.search.gate import serving_gate
+from parity.search.precision import precision_of
+from parity.search.prefill import prefills
+from parity.search.replica import replicas
+from parity.search.why_figures import FACTORS, Effect, figures, improved, ratio, words_of
+from parity.search.why_ways import Change, ServingCase, both, job_of
+from parity.workload.precision import HALVES
+from parity.workload.speculation import accepted_tokens
+
+#: A choice of software is looked for among ways that it would have to speed up by less than this.
+MOST_GAIN = 2.0
+#: Tokens drafted by the lever that drafts: EAGLE's usual chain of three.
+DRAFTED = 3
+
+
+def serving_effects(case: ServingCase) -> tuple[Effect, ...]:
+    """The effect of each figure and lever on what a chip carries, the largest first."""
+    base = tuple(way.rate if way else np.nan for way in both(case, Change()))
+    dtypes = [rate.dtype for rate in case.plan.decode.model.by_dtype.values()]
+    effects = []
+    for figure in figures(case.machine, dtypes):
+        for factor in FACTORS:
+            better = improved(case.machine, figure, factor)
+            if better is not None:
+                gain = 1.0 if figure.key == "memory.capacity" else factor
+                change = Change(target=better, gain=gain)
+                effects.append(_effect(case, figure.key, words_of(factor), change, base))
+    for lever, amount, change in levers(case):
+        one = _effect(case, lever, amount, change, base)
+        effects.append(replace(one, hardware=False))
+    anew = ratio(base[1], base[0])
+    if anew:
+        lever = "the best division for this alone"
+        effects.append(Effect(lever, "", None, anew, hardware=False))
+    other = _other_mode(case, base[1])
+    return tuple(sorted([*effects, *other], key=lambda one: -one.size))
+
+
+def _effect(
+    case: ServingCase, lever: str, amount: str, change: Change, base: tuple[float, ...]
+) -> Effect:
+    held, new = both(case, change)
+    gains = [
+        ratio(found.rate if found else None, old)
+        for found, old in zip((held, new), base, strict=True)
+    ]
+    own = describe_replica(case.plan.decode.layout)
+    layout = new.words if new and new.words != own and (not held or new.rate > held.rate) else ""
+    return Effect(lever, amount, gains[0], gains[1], layout)
+
+
+def levers(case: ServingCase) -> Iterator[tuple[str, str, Change]]:
+    """What software, precision and the asker could change: (name, amount, change)."""
+    question, job, engine = case.question, case.question.pool.job, case.question.engine
+    chip, precision = case.machine.chip, job.precision
+    if precision.kv in HALVES:
+        narrow = structs.replace(precision, kv="fp8")
+        yield "fp8 KV cache", "", Change(job=replace(job, precision=narrow), gain=MOST_GAIN)
+    if precision.weights in HALVES:
+        try:
+            passed = serving_gate(question.arch, chip, engine.name, "fp8")
+            half = precision_of(question.arch, chip, passed, precision.kv)
+            yield "fp8 weights", "", Change(job=replace(job, precision=half), gain=MOST_GAIN)
+        except (Infeasible, MissingFact):
+            pass
+    if not job.patient:
+        idle = replace(job, ttft_s=np.inf, tpot_s=np.inf)
+        yield "no latency asked for", "", Change(job=idle, gain=MOST_GAIN)
+    budget = structs.replace(engine, token_budget=2 * engine.token_budget)
+    yield "token budget", "x2", Change(engine=budget, gain=MOST_GAIN)
+    free = structs.replace(engine, step_s=0.0, sequence_s=0.0, launches_s=0.0, overlapped=True)
+    yield "no time of the host", "", Change(engine=free, gain=MOST_GAIN)
+    if not job.request.drafted:
+        tokens = min(accepted_tokens(question.arch.name, DRAFTED)[0], DRAFTED + 1)
+        drafted = structs.replace(job.request, drafted=DRAFTED, accepted=tokens)
+        change = Change(job=replace(job, request=drafted), gain=MOST_GAIN)
+        yield f"{DRAFTED} tokens drafted", "", change
+
+
+def _other_mode(case: ServingCase, base: float) -> Iterator[Effect]:
+    """Prompts on chips of their own, or no longer."""
+    question = case.question
+    if question.prompts is not None or question.need.users is not None:
+        return
+    turned = replace(case, found=None, plan=case.plan)
+    best = _most_of_mode(turned, apart=not case.apart)
+    lever = "prompts among the decoding" if case.apart else "prompts on chips of their own"
+    yield Effect(lever, "", None, ratio(best, base), hardware=False)
+
+
+def _most_of_mode(case: ServingCase, *, apart: bool) -> float | None:
+    question, pool = case.question, case.question.pool
+    job, most_chips = job_of(question, apart=apart), pool.chips or np.inf
+    try:
+        found = replicas(question.arch, job, pool.machine, question.engine, most_chips)
+        steady = found.steady
+        quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
+        decode = np.where(quick, steady.requests_per_s / found.layout.chips, 0.0).max()
+        if not apart or decode <= 0:
+            return float(decode) or None
+        some = prefills(
+            question.arch, pool.job, pool.machine, pool.machine, question.engine, most_chips
+        )
+        first = max(one.requests_per_s / one.chips for one in some)
+        return float(1.0 / (1.0 / first + 1.0 / decode))
+    except Infeasible:
+        return None

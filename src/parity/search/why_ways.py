@@ -1,0 +1,298 @@
+"""Ways to serve with one thing another than in the plan: what a chip carries then.
+
+Either the division into replicas is held, of which the batch still follows memory and latencies, or
+the best division is looked for. A step with one figure better by f is never shorter than 1/f of
+what it was, so only ways to run the model within f times the best, in rate and latency, can become
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from msgspec import structs
+
+from parity.catalogue.machine import Machine, Number
+from parity.errors import Infeasible, MissingFact
+from parity.evaluate.serving import Steady, steady_state
+from parity.evaluate.serving_memory import room_for_cache
+from parity.evaluate.step import served
+from parity.layout.layout import Layout
+from parity.layout.serving import describe_replica
+from parity.search.prefill import pass_seconds, prefills
+from parity.search.replica import (
+    BATCHES,
+    SMALL_BUDGETS,
+    Replicas,
+    ServingJob,
+    replica,
+    replicas,
+)
+from parity.search.serve import ServingPlan, bound_by
+from parity.search.serving_plan import ANY_S, ServingQuestion
+from parity.search.why_figures import stated
+from parity.timing.engine import Engine
+
+#: Memory up to so many times the chip's is looked at.
+MOST_MEMORY = 2.0
+
+
+@dataclass(frozen=True)
+class ServingCase:
+    """A serving plan, the question it answers, and the ways that it was chosen among."""
+
+    question: ServingQuestion  # with the room that a percentile took
+    plan: ServingPlan
+    found: Replicas | None  # of a mixture of experts, whose ways are many
+    gains: Number = ()  # by which each of `found` would have to be better to be the best
+
+    @property
+    def apart(self) -> bool:
+        """Whether prompts have chips of their own."""
+        return self.plan.prefill is not None
+
+    @property
+    def in_users(self) -> bool:
+        """Whether what a chip carries is counted in users: those who pause, or chips are asked."""
+        need = self.question.need
+        sized = need.think_s > 0 or self.question.pool.chips is None
+        return need.users is not None and sized and not self.apart
+
+    @property
+    def at_once(self) -> float:
+        """Requests that decode at a time at most: so many users as there are, where none pauses."""
+        users = self.question.need.users
+        return np.inf if users is None or self.in_users or self.apart else users
+
+    @property
+    def machine(self) -> Machine:
+        """What decodes."""
+        return self.question.pool.machine
+
+    @property
+    def job(self) -> ServingJob:
+        """What is asked of decoding; where prompts are cached already, and TTFT is not its own."""
+        return job_of(self.question, apart=self.apart)
+
+
+def job_of(question: ServingQuestion, *, apart: bool) -> ServingJob:
+    """What is asked of those that decode; `apart`: their prompts are cached already."""
+    job = question.pool.job
+    if not apart:
+        return job
+    handed = structs.replace(job.request, cached_tokens=job.request.input_tokens)
+    return replace(job, request=handed, ttft_s=np.inf)
+
+
+def serving_case(
+    question: ServingQuestion, plan: ServingPlan, memory: float = MOST_MEMORY
+) -> ServingCase:
+    """The case of `plan`. A dense model has few ways, which are tried anew for each change.
+
+    A plan that misses what was asked is held to the latencies that it keeps.
+    """
+    question = replace(question, pool=replace(question.pool, job=plan.job))
+    case = ServingCase(question, plan, None)
+    if not question.arch.num_experts:
+        return case
+    own = question.pool.machine
+    roomy = replace(own, memory_bytes=memory * own.memory_bytes)
+    most = question.pool.chips or np.inf
+    found = replicas(question.arch, case.job, roomy, question.engine, most)
+    return replace(case, found=found, gains=_gains(replace(case, found=found)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing another than in the question."""
+
+    target: Machine | None = None
+    engine: Engine | None = None
+    job: ServingJob | None = None  # as asked, prompts included
+    gain: float = 1.0  # by which ways may be better for it
+
+
+@dataclass(frozen=True)
+class Way:
+    """A division with its batch, and what a chip carries in it: requests/s or users."""
+
+    rate: float
+    layout: Layout  # a single row
+    decoding: float  # requests of a lane
+    token_budget: int
+
+    @property
+    def words(self) -> str:
+        """The division."""
+        return describe_replica(self.layout)
+
+
+def most(case: ServingCase, change: Change, *, held: bool) -> Way | None:
+    """The way that carries most a chip with one thing changed; None where none fits.
+
+    held: in the division of the plan.
+    """
+    question, own = case.question, case.question.pool
+    changed = replace(
+        question,
+        engine=change.engine or question.engine,
+        pool=replace(own, machine=change.target or own.machine, job=change.job or own.job),
+    )
+    try:
+        found = _decoding(case, changed, change.gain, held=held)
+        if found is None or not case.apart:
+            return found
+        return joined(found, _prompting(case, changed, held=held))
+    except (Infeasible, MissingFact):
+        return None
+
+
+def both(case: ServingCase, change: Change) -> tuple[Way | None, Way | None]:
+    """The way in the division of the plan, and the best of all, which may be the same."""
+    held, new = most(case, change, held=True), most(case, change, held=False)
+    return held, max((way for way in (new, held) if way), key=lambda way: way.rate, default=None)
+
+
+def joined(decode: Way, prompts: float) -> Way | None:
+    """Pools of one kind of chip in the proportion that passes the most: times of a chip add up."""
+    if prompts <= 0:
+        return None
+    return replace(decode, rate=1.0 / (1.0 / prompts + 1.0 / decode.rate))
+
+
+def _decoding(
+    case: ServingCase, question: ServingQuestion, gain: float, *, held: bool
+) -> Way | None:
+    """The most of a chip that decodes, or does all."""
+    arch, target = question.arch, question.pool.machine
+    job = job_of(question, apart=case.apart)
+    model = served(arch, job.precision, target, question.engine)
+    if held:
+        layout, batch, budget = _batches(case)
+    elif case.found is None:
+        tried = replace(job, ttft_s=ANY_S, tpot_s=ANY_S)  # small budgets too, as latency asks for
+        every = replicas(arch, tried, target, question.engine, question.pool.chips or np.inf)
+        layout, batch, budget = every.layout, every.steady.decoding, every.token_budget
+    else:
+        rows = np.flatnonzero(case.gains <= gain * (1 + 1e-6))
+        layout = case.found.layout.take(rows)
+        batch, budget = case.found.steady.decoding[rows], case.found.token_budget[rows]
+    if not len(layout):
+        return None
+    steady = steady_state(model, layout, batch, job.request, budget)
+    return _best(case, question, job, layout, budget, steady)
+
+
+def _best(
+    case: ServingCase,
+    question: ServingQuestion,
+    job: ServingJob,
+    layout: Layout,
+    budget: Number,
+    steady: Steady,
+) -> Way | None:
+    quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
+    each = _each(case, question, layout, steady.requests_per_s, steady.concurrency)
+    if np.isfinite(case.at_once):
+        count = np.floor((question.pool.chips or np.inf) / layout.chips)
+        quick &= steady.decoding * layout.pp * layout.dp * count <= case.at_once * (1 + 1e-9)
+    rate = np.where(quick, each, 0.0)
+    i = int(np.argmax(np.asarray(rate, dtype=np.float32)))
+    if rate[i] <= 0:
+        return None
+    row = layout.take(np.array([i]))
+    return Way(float(rate[i]), row, float(steady.decoding[i]), int(np.ravel(budget)[i]))
+
+
+def over_capacities(
+    case: ServingCase, target: Machine, capacities: Sequence[float]
+) -> list[float | None]:
+    """The most that a chip carries at each capacity of its memory; None where nothing fits.
+
+    Ways of a mixture of experts are evaluated once, in the memory that `target` has.
+    """
+    own = [stated(target, "memory.capacity", c) for c in capacities]
+    arch, question = case.question.arch, case.question
+    if not arch.num_experts or len(own) == 1:
+        plain = replace(case, found=None)
+        ways = [most(plain, Change(target=one), held=False) for one in own]
+        return [way.rate if way else None for way in ways]
+    try:
+        found = replicas(arch, case.job, target, question.engine, question.pool.chips or np.inf)
+    except Infeasible:
+        return [None for _ in own]
+    rates: list[float | None] = []
+    for one in own:
+        changed = replace(question, pool=replace(question.pool, machine=one))
+        room = room_for_cache(replace(found.model, machine=one), found.layout, found.token_budget)
+        steady = replace(found.steady, fits=found.steady.cache_bytes <= room)
+        way = _best(case, changed, case.job, found.layout, found.token_budget, steady)
+        if way is not None and case.apart:
+            way = joined(way, _prompting(case, changed, held=False))
+        rates.append(way.rate if way else None)
+    return rates
+
+
+def bound(case: ServingCase, target: Machine) -> str:
+    """What sets the pace of the best way on `target`, as `search.serve.bound_by` says."""
+    way = most(replace(case, found=None), Change(target=target), held=False)
+    if way is None:
+        return ""
+    job = case.job
+    model = served(case.question.arch, job.precision, target, case.question.engine)
+    return bound_by(replica(model, way.layout, way.decoding, way.token_budget, job.request))
+
+
+def _each(
+    case: ServingCase, question: ServingQuestion, layout: Layout, rate: Number, held: Number
+) -> Number:
+    """What a chip takes of the load, whole replicas of the chips that there are."""
+    if case.apart:
+        return rate / layout.chips
+    amount = question.need.capacity(rate, held) if case.in_users else rate
+    chips = question.pool.chips
+    if chips is None:
+        return amount / layout.chips
+    return amount * np.floor(chips / layout.chips) / chips
+
+
+def _gains(case: ServingCase) -> Number:
+    """By how much each way would have to be better, in rate and latency, to be the best. [1]"""
+    assert case.found is not None
+    found, job = case.found, case.job
+    steady = found.steady
+    each = _each(case, case.question, found.layout, steady.requests_per_s, steady.concurrency)
+    held = most(case, Change(), held=True)
+    late = np.maximum(steady.ttft_s / job.ttft_s, steady.tpot_s / job.tpot_s)
+    gains = np.maximum(late, (held.rate if held else 0.0) / np.maximum(each, 1e-30))
+    return np.where(steady.fits, gains, np.inf)
+
+
+def _batches(case: ServingCase) -> tuple[Layout, Number, Number]:
+    """The division of the plan with every batch and budget that is tried."""
+    decode, engine = case.plan.decode, case.question.engine
+    tried = [b for b in BATCHES if b <= engine.max_sequences]
+    budgets = sorted({decode.token_budget, engine.token_budget, *SMALL_BUDGETS})
+    batch, budget = (
+        x.ravel() for x in np.meshgrid(np.array(tried), np.array(budgets, dtype=float))
+    )
+    return decode.layout.take(np.zeros(len(batch), dtype=np.int64)), batch, budget
+
+
+def _prompting(case: ServingCase, question: ServingQuestion, *, held: bool) -> float:
+    """Prompts a second of a chip of the pool that takes them; another chip's stays as it is."""
+    first = case.plan.prefill
+    assert first is not None
+    own, other = question.pool, question.prompts
+    if other is not None:
+        return first.requests_per_s / first.chips
+    if held:
+        target, job = own.machine, own.job
+        model = served(question.arch, job.precision, target, question.engine)
+        faster = first.pass_s / pass_seconds(first, model)
+        return faster * first.requests_per_s / first.chips
+    most_chips = own.chips or np.inf
+    some = prefills(question.arch, own.job, own.machine, own.machine, question.engine, most_chips)
+    return max(one.requests_per_s / one.chips for one in some)

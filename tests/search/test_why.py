@@ -1,0 +1,330 @@
+"""Why a plan is as fast as it is: parts add up, losses only add, more of a figure never hurts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parity.catalogue.machine import machine
+from parity.catalogue.spec import parse_fleet
+from parity.errors import BadQuantity, Infeasible, UnknownName, UsageError
+from parity.evaluate.classes import serving_parts, training_parts
+from parity.evaluate.losses import serving_rungs, training_rungs
+from parity.questions import stated_failures, training_run
+from parity.search.grid import USUAL
+from parity.search.serve import Need
+from parity.search.serving_plan import ServingQuestion, serve
+from parity.search.why import bound_of, first_token, total, why_serving_plan, why_training_plan
+from parity.search.why_figures import FACTORS, figures, improved, over_the_host, stated
+from parity.search.why_measured import measured_serving, measured_training, training_speed
+from parity.search.why_serving import serving_effects
+from parity.search.why_sweep import axes
+from parity.search.why_training import searched, seconds, training_case, training_effects
+from parity.search.why_ways import Change, both, most, serving_case
+from parity.serve_questions import Said, serving_chips, serving_question, work
+from parity.train_questions import trained
+from parity.workload.find import model as find_model
+
+TRAINING = [
+    ("llama-3.1-8b", "16xh100", "auto"),
+    ("llama-3.1-70b", "64xh20", "auto"),
+    ("llama-3.1-70b", "128xa100-pcie-80", "auto"),
+    ("deepseek-v3", "1024xh800", "fp8"),
+    ("qwen3-30b-a3b", "64x910b", "auto"),
+]
+SERVING = [
+    ("llama-3.1-8b", "8xh100", "auto"),
+    ("llama-3.1-70b", "16xh20", "disaggregated"),
+    ("deepseek-v3", "32xh200", "aggregated"),
+    ("gpt-oss-20b", "4xmi300x", "auto"),
+]
+
+
+def training(model: str, on: str, dtype: str = "auto"):
+    run = training_run(model, "1T", "8k", "4M", "current")
+    found = trained(
+        run, parse_fleet(on)[0], days=None, dtype=dtype, cluster="",
+        stated=stated_failures(None, None, None), top=1, space=USUAL,
+    )  # fmt: skip
+    return training_case(run.arch, found.plans[0], run.era)
+
+
+def serving(model: str, on: str, mode: str = "auto", **said):
+    words = dict.fromkeys(Said.__dataclass_fields__) | {"drafted": 0, "isl": "2k", "osl": 500}
+    arch, batch = find_model(model), serving_chips(on, "--on")
+    asked = work(arch.name, Said(**(words | said)), counted=batch.count is not None, on=on)
+    question, _, _ = serving_question(arch, batch, asked, None, "auto", "auto", "", mode, None, 1)
+    return serving_case(question, serve(question).best)
+
+
+@pytest.fixture(scope="module")
+def trained_on_h100():
+    return training("llama-3.1-70b", "256xh100")
+
+
+@pytest.fixture(scope="module")
+def served_on_h100():
+    return serving("llama-3.1-8b", "8xh100")
+
+
+@pytest.mark.parametrize(("model", "on", "dtype"), TRAINING)
+def test_parts_of_a_training_step_add_up_and_losses_only_add(model, on, dtype):
+    case = training(model, on, dtype)
+    args = (case.arch, case.job, case.plan.layout, case.machine, case.software)
+    parts = training_parts(*args)
+    assert total(parts.total_s) == pytest.approx(case.plan.time_s, rel=1e-12)
+    assert all(total(s) >= 0 for kind in (parts.compute, parts.memory) for s in kind.values())
+    rungs = training_rungs(*args)
+    times = [rung.time_s for rung in rungs]
+    assert all(np.diff(times) >= -1e-12 * times[-1])
+    assert times[-1] == pytest.approx(case.plan.time_s, rel=1e-12)
+    assert times[0] / times[-1] == pytest.approx(case.plan.mfu(case.arch), rel=1e-9)
+
+
+@pytest.mark.parametrize(("model", "on", "mode"), SERVING)
+def test_parts_of_a_serving_step_add_up_and_losses_only_add(model, on, mode):
+    case = serving(model, on, mode)
+    decode = case.plan.decode
+    loads, step_s = decode.steady.loads, total(decode.steady.step_s)
+    parts = serving_parts(decode.model, decode.layout, loads)
+    assert total(parts.total_s) == pytest.approx(step_s, rel=1e-12)
+    times = [rung.time_s for rung in serving_rungs(decode.model, decode.layout, loads)]
+    assert all(np.diff(times) >= -1e-12 * times[-1])
+    assert times[-1] == pytest.approx(step_s, rel=1e-12)
+    waits = sum(seconds for _, seconds in first_token(case))
+    assert waits == pytest.approx(case.plan.ttft_s, rel=1e-12)
+
+
+def test_drafting_is_a_part_of_its_own():
+    case = serving("llama-3.1-8b", "8xh100", drafted=3)
+    decode = case.plan.decode
+    parts = serving_parts(decode.model, decode.layout, decode.steady.loads)
+    assert total(parts.others["drafts_s"]) > 0
+    assert total(parts.total_s) == pytest.approx(total(decode.steady.step_s), rel=1e-12)
+
+
+@settings(max_examples=12)
+@given(
+    which=st.sampled_from(TRAINING[:3]),
+    index=st.integers(0, 20),
+    factor=st.floats(1.0, 4.0),
+)
+def test_more_of_any_figure_trains_no_slower_when_planned_anew(which, index, factor):
+    case = training(*which)
+    known = figures(case.machine, (case.job.dtype, "bf16"))
+    better = improved(case.machine, known[index % len(known)], factor)
+    new = searched(case, case.job, case.software, better)
+    assert new is not None
+    assert new[0] <= case.plan.time_s * (1 + 1e-6)
+
+
+@settings(max_examples=12)
+@given(which=st.sampled_from(SERVING), index=st.integers(0, 20), factor=st.floats(1.0, 2.0))
+def test_more_of_any_figure_carries_no_less_when_planned_anew(which, index, factor):
+    case = serving(*which)
+    dtypes = [rate.dtype for rate in case.plan.decode.model.by_dtype.values()]
+    known = figures(case.machine, dtypes)
+    better = improved(case.machine, known[index % len(known)], factor)
+    before, after = both(case, Change())[1], both(case, Change(target=better, gain=factor))[1]
+    assert after.rate >= before.rate * (1 - 1e-6)
+
+
+def test_few_layouts_are_as_good_as_all(trained_on_h100):
+    """Those within the factor of the best are enough, for every figure."""
+    case = trained_on_h100
+    found = {(one.lever, one.amount): one for one in training_effects(case)}
+    for figure in figures(case.machine, (case.job.dtype,)):
+        better = improved(case.machine, figure, FACTORS[-1])
+        every = searched(case, case.job, case.software, better)
+        gain = case.plan.time_s / every[0] - 1
+        assert found[figure.key, "x2"].replanned == pytest.approx(gain, abs=1e-6), figure.key
+
+
+def test_few_ways_are_as_good_as_all():
+    """Of a mixture of experts, against a search of all ways on the better chip."""
+    case = serving("deepseek-v3", "32xh200", "aggregated")
+    for key in ("memory.bandwidth", "memory.capacity", "scale_out.bandwidth"):
+        figure = next(one for one in figures(case.machine, ("fp8",)) if one.key == key)
+        better = improved(case.machine, figure, 2.0)
+        few = both(case, Change(target=better, gain=2.0))[1]
+        every = both(replace(case, found=None), Change(target=better))[1]
+        assert few.rate == pytest.approx(every.rate, rel=1e-6), key
+
+
+def test_a_chip_varied_here_is_the_chip_a_user_states(trained_on_h100):
+    case = trained_on_h100
+    figure = next(f for f in figures(case.machine, ("bf16",)) if f.key == "memory.bandwidth")
+    ours = improved(case.machine, figure, 2.0)
+    theirs = machine(parse_fleet("h100@memory.bandwidth=6.7TB/s")[0].chip)
+    assert seconds(case, ours) == seconds(case, theirs)
+    assert ours.memory_bandwidth_bytes_per_s == 6.7e12
+
+
+def test_decoding_waits_for_memory_and_prompts_for_compute():
+    """The usual division of labour [Pope et al. 2022, arXiv 2211.05102, §2.1]."""
+    for on in ("8xh200", "8xa100-sxm-80"):
+        why = why_serving_plan(serving("llama-3.1-70b", on, "aggregated", users=16))
+        assert (bound_of(why.decode), bound_of(why.prompt)) == ("memory", "compute"), on
+
+
+def test_an_h20_takes_prompts_as_its_compute_lets_it():
+    case = serving("llama-3.1-70b", "16xh20", "aggregated")
+    assert bound_of(why_serving_plan(case).prompt) == "compute"
+    best = next(one for one in serving_effects(case) if one.hardware)
+    assert best.lever == "compute.dense.bf16"
+
+
+def test_chips_without_a_link_of_their_own_are_held_up_by_the_bus():
+    """L40S reach each other over PCIe 4.0: prompts of a divided model wait for it."""
+    case = serving("llama-3.1-70b", "8xl40s", "aggregated", ttft="none")
+    assert bound_of(why_serving_plan(case).prompt) == "link"
+
+
+def test_the_same_training_over_pcie_waits_for_links():
+    """A100 in 8 tensor-parallel parts, over NVLink and over the host's bus."""
+    case = training("llama-3.1-70b", "64xa100-sxm-80")
+    wide = case.plan.layout.replace(tp=np.array([8]), pp=np.array([2]), dp=np.array([4]))
+    shares = []
+    for target in (case.machine, over_the_host(case.machine)):
+        parts = training_parts(case.arch, case.job, wide, target, case.software)
+        shares.append(total(parts.others["tp_s"]) / total(parts.total_s))
+    assert shares[0] < 0.15
+    assert shares[1] > 0.35
+
+
+def test_one_user_gains_from_bandwidth_and_not_from_flops():
+    case = serving("llama-3.1-8b", "1xh200", "aggregated", users=1, ttft="none", tpot="none")
+    why = why_serving_plan(case)
+    assert bound_of(why.decode) == "memory"
+    compute_s, memory_s = why.roofs_s
+    assert memory_s > 20 * compute_s
+
+
+def test_effects_are_sorted_and_of_both_kinds(trained_on_h100):
+    effects = training_effects(trained_on_h100)
+    sizes = [one.size for one in effects]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {one.hardware for one in effects} == {True, False}
+    levers = {one.lever for one in effects}
+    assert {"memory.capacity", "scale_up.latency", "launches", "fp8 products"} <= levers
+    for one in effects:
+        assert one.replanned is None or one.held is None or one.replanned >= one.held - 1e-9
+
+
+def test_the_prediction_itself_is_normal_and_in_the_middle(trained_on_h100, served_on_h100):
+    own = measured_training(f"{trained_on_h100.plan.time_s}s", trained_on_h100)
+    assert own.normal
+    assert 30 < own.percentile < 70
+    tokens = served_on_h100.plan.most_requests_per_s * 500
+    found = measured_serving(f"{tokens}tok/s", served_on_h100)
+    assert found.normal
+    assert found.predicted == pytest.approx(tokens)
+
+
+def test_units_of_a_measurement_agree(trained_on_h100):
+    case, share = trained_on_h100, trained_on_h100.plan.mfu(trained_on_h100.arch)
+    speed = case.plan.tokens_per_s
+    texts = [
+        f"{case.plan.time_s}s", f"{speed}tok/s", f"{speed / case.plan.chips}tok/s/chip",
+        f"{100 * share}%", f"{share * 989.4}TFLOP/s",
+    ]  # fmt: skip
+    for text in texts:
+        assert training_speed(text, case) == pytest.approx(speed, rel=1e-3), text
+
+
+def test_a_known_fault_is_found_again(trained_on_h100, served_on_h100):
+    """What a fault predicts, given as the measurement, is explained by that fault."""
+    for case, look in (
+        (trained_on_h100, measured_training),
+        (served_on_h100, measured_serving),
+    ):
+        faults = look("1tok/s", case).faults
+        assert len(faults) >= 4
+        for fault in faults:
+            first = look(f"{fault.speed}tok/s", case).faults[0]
+            assert first.speed == pytest.approx(fault.speed, rel=0.06), fault.name
+
+
+def test_faults_are_slower_than_the_plan(served_on_h100):
+    found = measured_serving("100tok/s", served_on_h100)
+    assert not found.normal
+    assert found.percentile < 1
+    assert all(fault.speed < found.predicted for fault in found.faults)
+    assert any("no graphs" in fault.name for fault in found.faults)
+
+
+@pytest.mark.parametrize("text", ["0tok/s", "-3s", "nan%", "5 bananas", "", "1e999tok/s", "s"])
+def test_what_is_no_measurement_is_refused(trained_on_h100, text):
+    with pytest.raises(UsageError):
+        training_speed(text, trained_on_h100)
+
+
+def test_a_service_has_no_mfu(served_on_h100):
+    with pytest.raises(UsageError, match="tokens/s"):
+        measured_serving("45%", served_on_h100)
+
+
+def test_more_memory_stops_helping_where_the_sweep_says(trained_on_h100):
+    why = why_training_plan(trained_on_h100, None, axes("memory.capacity=40..320GB"))
+    line, sweep = why.sweep.lines[0], why.sweep
+    known = [s for s in line.speeds if s is not None]
+    assert known == sorted(known)
+    end = line.enough()
+    assert line.speeds[end] >= 0.99 * known[-1] / 1.0001
+    assert 0 < end < len(sweep.axis.values) - 1
+    assert sweep.binds == "compute"
+
+
+def test_a_sweep_of_two_figures_takes_capacity_along_the_axis():
+    case = serving("llama-3.1-8b", "8xh20", tpot="20ms")
+    first, second = axes("memory.bandwidth=2..8TB/s,memory.capacity=24..96GB")
+    assert first.key == "memory.capacity"
+    sweep = why_serving_plan(case, (first, second)).sweep
+    assert len(sweep.lines) == len(second.values)
+    last = [line.speeds[-1] for line in sweep.lines]
+    assert last == sorted(last)
+
+
+def test_a_point_of_a_sweep_is_the_plan_on_that_chip(served_on_h100):
+    case = served_on_h100
+    sweep = why_serving_plan(case, axes("memory.bandwidth=2..5TB/s")).sweep
+    chip = stated(case.machine, "memory.bandwidth", 5e12)
+    pool = replace(case.question.pool, machine=chip)
+    plan = serve(replace(case.question, mode="aggregated", pool=pool)).best
+    own = most(case, Change(), held=True).rate / case.plan.most_requests_per_s * 8
+    assert sweep.lines[0].speeds[-1] * 8 == pytest.approx(plan.most_requests_per_s * own, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("memory.capacity", UsageError),
+        ("memory.capacity=96GB", UsageError),
+        ("memory.capacity=96..", BadQuantity),
+        ("memory.capacity=288..96GB", UsageError),
+        ("memory.capacity=96..96GB", UsageError),
+        ("memory.capcity=96..288GB", UnknownName),
+        ("memory.capacity=1..2s", BadQuantity),
+        ("memory.capacity=1..2GB,memory.capacity=3..4GB", UsageError),
+        ("a=1..2,b=1..2,c=1..2", UsageError),
+        ("memory.capacity=1..1e400GB", BadQuantity),
+        ("", UsageError),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(text, error):
+    with pytest.raises(error):
+        axes(text)
+
+
+def test_what_never_fits_is_said():
+    with pytest.raises(Infeasible):
+        training("llama-3.1-405b", "8xa100")
+
+
+def test_the_question_is_whole(served_on_h100):
+    assert isinstance(served_on_h100.question, ServingQuestion)
+    assert served_on_h100.question.need == Need()
