@@ -11,9 +11,9 @@ from parity.catalogue.schema import Chip
 from parity.economics import prices
 from parity.economics.ledger import Figure
 from parity.economics.prices import TokenPrices
-from parity.economics.quotes import operation, parse_date, quotes, regions
-from parity.economics.terms import Basis, Money
-from parity.errors import BadQuantity, MissingFact, UnknownName, UsageError, shorten
+from parity.economics.quotes import newest, operation, parse_date, regions
+from parity.economics.terms import Money
+from parity.errors import BadQuantity, UnknownName, UsageError, shorten
 from parity.evaluate.energy import WAITING_SHARE
 from parity.questions import Quantity
 from parity.record import Fact
@@ -45,7 +45,7 @@ def money(said: Mapping[str, Any]) -> Money:
         rent=said["rent"] or price is not None,
         own=said["own"],
         price=None if price is None else quantity(price, "USD/h", "--price", least=1e-6, most=1e6),
-        terms=said["terms"],
+        terms=_terms(said["terms"]),
         region=region,
         utilisation=load,
         on=on,
@@ -56,9 +56,11 @@ def money(said: Mapping[str, Any]) -> Money:
     )
 
 
-def newest() -> date:
-    """The day of the newest price that is held: what `today` means, so that answers stay."""
-    return max(quote.day for quote in quotes())
+def _terms(terms: str) -> str:
+    if terms not in prices.TERMS:
+        known = ", ".join(prices.TERMS)
+        raise UnknownName("terms of rent", terms, prices.TERMS, f"Known are {known}.")
+    return terms
 
 
 def region_of(region: str | None) -> str:
@@ -183,42 +185,6 @@ def power_figures(chip: Chip, busy: float | None, what: Money) -> dict[str, Figu
         "server_power": Figure(operation("server_power")),
         "pue": Figure(what.stated.get("pue") or operation("pue")), "carbon": Figure(carbon),
     }  # fmt: skip
-
-
-def rented(chip: Chip, what: Money) -> Basis:
-    """A chip-hour at the price given, or at the quotes of the day. Raises `NoPrice`."""
-    if what.price is not None:
-        return Basis("rent", "at the price given", {"rent": Figure(what.price)})
-    found = prices.rent(chip, what.on, what.terms)
-    words = f"rented {what.terms}: {found.price.note or found.price.source}"
-    return Basis("rent", words, {"rent": Figure(found.price)}, found.days_old(what.on))
-
-
-def owned(chip: Chip, what: Money) -> Basis:
-    """A chip of one's own. Raises `NoPrice`, `MissingFact` without a rated power."""
-    if chip.physical.tdp is None:
-        raise MissingFact(chip.id, "physical.tdp", "400W")
-    with_server, days_old, words = False, 0, "price given"
-    if (price := what.stated.get("chip_usd")) is None:
-        bought = prices.used(chip, what.on) if what.used else None
-        if bought is None:
-            bought, with_server = prices.purchase(chip, what.on)
-        price, days_old = bought.price, bought.days_old(what.on)
-        words = bought.price.note or bought.price.source
-    zero = Fact(0.0, 0.0, 0.0, "1", "user", "not counted")
-    facts = {
-        "server_usd" if with_server else "chip_usd": price,
-        "electricity": operation("electricity", what.region),
-        "interest": zero, "residual": zero, "staff": zero,
-        **{name: operation(name) for name in (
-            "depreciation", "network_share", "server_factor", "facility_usd_per_w",
-            "facility_years",
-        )},
-        **{name: fact for name, fact in what.stated.items() if name != "chip_usd"},
-    }  # fmt: skip
-    if with_server:
-        facts.pop("server_factor")
-    return Basis("own", f"owned: {words}", {k: Figure(v) for k, v in facts.items()}, days_old)
 
 
 def selling_figures(sold: TokenPrices) -> dict[str, Figure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,14 +14,13 @@ from parity.catalogue.spec import Batch, parse_fleet
 from parity.cost_questions import (
     list_prices,
     money,
-    owned,
     power_figures,
     quantity,
     region_of,
-    rented,
     selling_figures,
 )
 from parity.economics import books
+from parity.economics.hourly import owned, rented
 from parity.economics.ledger import OLD, Equation, Figure, drivers, spans
 from parity.economics.quotes import NoPrice
 from parity.economics.terms import Basis, Money
@@ -138,7 +137,7 @@ def cost(
     batch = one_kind(on, "--on")
     plan = work.plan(on)
     main = costed(plan, batch.chip, work, what, complain=True)
-    asked = Asked(model, on, what, plan, None if train else list_prices(model, what))
+    asked = Asked(model, on, batch.count, what, plan, None if train else list_prices(model, what))
     rows = [*_against(work, what, main, against, against_region)]
     swings = [*_sensitivity(work, what, on, batch.chip)] if sensitivity and not train else []
     switched = _switch(work, what, main, switch_from, port_cost, port_loss)
@@ -156,10 +155,12 @@ def costed(plan: Answer, chip: Chip, work: Work, what: Money, *, complain: bool 
     busy = draw / answer["chips"] / rating.value if draw and rating else None
     common = {**done, **power_figures(chip, busy, what)}
     ways, missing = [], []
-    for name, way in (("rent", rented), ("own", owned)):
+    rent = partial(rented, chip, what.on, what.terms, what.price)
+    own = partial(owned, chip, what.on, what.region, what.stated, used=what.used)
+    for name, way in (("rent", rent), ("own", own)):
         try:
-            ways.append(way(chip, what))
-        except MissingFact as error:
+            ways.append(way())
+        except (MissingFact, UsageError) as error:
             missing.append((name, error))
     chosen = _chosen(ways, missing, what, chip, complain=complain)
     figures = {**common, **(chosen.figures if chosen else {})}
@@ -171,8 +172,8 @@ def costed(plan: Answer, chip: Chip, work: Work, what: Money, *, complain: bool 
     others = {way.name: spans({**common, **way.figures}, work.equation, Sampler()) for way in ways}
     drive = drivers(figures, work.equation, Sampler(), _result(work, what)) if chosen else ()
     parts = {}
-    if own := next((way for way in ways if way.name == "own"), None):
-        parts = spans({**common, **own.figures}, books.owned_hour, Sampler())
+    if mine := next((way for way in ways if way.name == "own"), None):
+        parts = spans({**common, **mine.figures}, books.owned_hour, Sampler())
     return Costed(chip, answer, chosen, figures, found, others, drive, parts)
 
 
@@ -182,7 +183,7 @@ def _result(work: Work, what: Money) -> str:
 
 def _chosen(
     ways: list[Basis],
-    missing: list[tuple[str, MissingFact]],
+    missing: Sequence[tuple[str, ParityError]],
     what: Money,
     chip: Chip,
     *,
@@ -265,7 +266,7 @@ def _against(
         elsewhere = replace(what, region=region_of(region))
     if what.price is not None or "chip_usd" in what.stated:
         kept = {k: v for k, v in what.stated.items() if k != "chip_usd"}
-        elsewhere = replace(elsewhere, price=None, stated=kept, rent=what.price is not None)
+        elsewhere = replace(elsewhere, price=None, stated=kept, rent=False)
     for batch in parse_fleet(against):
         yield _row(work, elsewhere, main, batch)
 

@@ -38,8 +38,8 @@ def test_terms_are_kept_apart():
     on = date(2025, 3, 31)
     dear, cheap = (prices.rent(chip("v100-sxm2-16"), on, t) for t in ("on-demand", "3-year"))
     assert cheap.price.value < dear.price.value
-    with pytest.raises(UnknownName, match="on-demand"):
-        prices.rent(chip("h100"), on, "on-demnd")
+    with pytest.raises(quotes.NoPrice, match="--terms on-demand"):
+        prices.rent(chip("h800"), on, "3-year")
 
 
 def test_old_quotes_say_how_old_they_are():

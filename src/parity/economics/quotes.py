@@ -177,6 +177,11 @@ def ends_of(one: Quote | Operating) -> tuple[float, float]:
     return low, high
 
 
+def newest() -> date:
+    """The day of the newest price that is held: what `today` means, so that answers stay."""
+    return max(quote.day for quote in quotes())
+
+
 def operation(name: str, place: str = "") -> Fact:
     """A figure of running chips. Raises `UnknownName` for a place that has none."""
     known = {row.place: row for row in operating() if row.name == name}

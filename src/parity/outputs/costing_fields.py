@@ -49,6 +49,7 @@ class Asked:
 
     model: str
     on: str
+    chips: int | None  # of them
     money: Money
     plan: Answer
     listed: TokenPrices | None  # what others sell the tokens for

@@ -176,6 +176,10 @@ CODES: dict[str, tuple[str, str]] = {
         "power not published",
         "The rated power of this chip is not published, so that energy and CO2 are left out.",
     ),
+    "P404": (
+        "chips left over",
+        "The best layout leaves some of the chips without a part; they are not in the cost either.",
+    ),
 }
 
 #: Provenances whose figures are taken as they stand.

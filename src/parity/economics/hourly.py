@@ -1,0 +1,88 @@
+"""A chip-hour: rented at the quotes of a day, or of a chip of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from parity.catalogue.machine import Draw
+from parity.catalogue.schema import Chip
+from parity.economics import books, prices
+from parity.economics.ledger import Figure, spans
+from parity.economics.quotes import newest, operation
+from parity.economics.terms import Basis
+from parity.errors import MissingFact, UsageError
+from parity.record import Fact
+
+#: Figures of owning that are the same for every chip.
+USUAL = (
+    "depreciation",
+    "network_share",
+    "server_factor",
+    "facility_usd_per_w",
+    "facility_years",
+)
+USUAL_REGION = "us"
+
+
+def exact(value: float, source: str) -> Fact:
+    """A figure without a range."""
+    return Fact(value, value, value, "1", "derived", source)
+
+
+def rented(chip: Chip, on: date, terms: str = "on-demand", price: Fact | None = None) -> Basis:
+    """A chip-hour at `price`, or at the quotes of a day. Raises `NoPrice`, `UsageError`."""
+    if price is not None:
+        return Basis("rent", "at the price given", {"rent": Figure(price)})
+    found = prices.rent(chip, on, terms)
+    words = f"rented {terms}: {found.price.note or found.price.source}"
+    return Basis("rent", words, {"rent": Figure(found.price)}, found.days_old(on))
+
+
+def owned(
+    chip: Chip, on: date, region: str, stated: Mapping[str, Fact], *, used: bool = False
+) -> Basis:
+    """A chip of one's own. stated: figures that replace the usual ones; used: bought used.
+
+    Raises `NoPrice`, `MissingFact` without a rated power.
+    """
+    if chip.physical.tdp is None:
+        raise MissingFact(chip.id, "physical.tdp", "400W")
+    with_server, days_old, words = False, 0, "price given"
+    if (price := stated.get("chip_usd")) is None:
+        bought = prices.used(chip, on) if used else None
+        if bought is None:
+            bought, with_server = prices.purchase(chip, on)
+        price, days_old = bought.price, bought.days_old(on)
+        words = bought.price.note or bought.price.source
+    nothing = exact(0.0, "not counted")
+    facts = {name: operation(name) for name in USUAL}
+    facts |= {"interest": nothing, "residual": nothing, "staff": nothing}
+    facts |= {"electricity": operation("electricity", region), **stated}
+    facts["server_usd" if with_server else "chip_usd"] = price
+    if with_server:
+        del facts["server_factor"]
+    return Basis("own", f"owned: {words}", {k: Figure(v) for k, v in facts.items()}, days_old)
+
+
+def per_chip_hour(chip: Chip, draw: Draw, on: date | None = None) -> tuple[str, Fact] | None:
+    """(rent or own, a chip-hour at work all day); None where nobody published a price. [USD/h]
+
+    Rented on demand where anybody quotes it, else owned, with power as in the US.
+    """
+    day = on or newest()
+    try:
+        basis = rented(chip, day)
+    except (MissingFact, UsageError):
+        try:
+            basis = owned(chip, day, USUAL_REGION, {})
+        except (MissingFact, UsageError):
+            return None
+    figures = dict(basis.figures)
+    if basis.name == "own" and chip.physical.tdp is not None:
+        full = Figure(exact(1.0, "at work all day"))
+        figures |= {"tdp_w": Figure(chip.physical.tdp), "busy": full, "idle": full}
+        figures |= {name: Figure(operation(name)) for name in ("server_power", "pue")}
+        figures["utilisation"] = full
+    found = spans(figures, lambda x: {"hour": books.hour(x)}, draw)["hour"]
+    return basis.name, Fact(found.value, found.low, found.high, "USD/h", "derived", basis.words)
