@@ -57,12 +57,8 @@ def test_every_figure_has_words() -> None:
         ("scale-out.achieved_fraction", "what collectives reach of the network"),
         ("software.megatron-2024.issue_s", "the host's time to start an operator"),
         (
-            "engine.vllm-v1.elapsed.h100-sxm",
+            "engine.vllm-v1.elapsed.hopper/h100-sxm",
             "how far measured serving is from predictions on h100-sxm",
-        ),
-        (
-            "engine.vllm-v1.elapsed.family.hopper",
-            "how far measured serving is from predictions on chips of hopper",
         ),
     ],
 )

@@ -179,3 +179,12 @@ def test_a_service_says_what_its_range_depends_on(on: str, of: str) -> None:
     assert first["source"].startswith("engine.current.elapsed")
     assert span["low"] <= first["narrowed"]["low"] <= first["narrowed"]["high"] <= span["high"]
     assert "Most of the range comes from how far measured serving" in found.explain(10_000)
+
+
+def test_who_measures_a_part_measures_the_whole() -> None:
+    rng = np.random.default_rng(6)
+    columns = {"a": rng.random(1024), "a/b": rng.random(1024), "c": rng.random(1024)}
+    first, second = sources_of(columns["a"] + columns["a/b"] + columns["c"], columns)
+    assert (first.key, second.key) == ("a/b", "c")
+    assert first.share == pytest.approx(2 / 3, abs=0.06)
+    assert second.share == pytest.approx(1 / 3, abs=0.06)

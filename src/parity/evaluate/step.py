@@ -106,12 +106,10 @@ def missed(engine: Engine, machine: Machine, draw: Draw) -> Number:
 
     Both together vary as much as `misses` of the engine's generation.
     """
-    owner, elapsed = engine.owners["misses"], 1.0
-    for key, part in (
-        (f"engine.{owner}.elapsed.family.{machine.chip.family}", FAMILY_MISS),
-        (f"engine.{owner}.elapsed.{machine.chip.id}", 1 - FAMILY_MISS),
-    ):
-        low, high = (end**part**0.5 for end in engine.misses)
+    family = f"engine.{engine.owners['misses']}.elapsed.{machine.chip.family}"
+    elapsed: Number = 1.0
+    for key, part in ((family, FAMILY_MISS), (f"{family}/{machine.chip.id}", 1 - FAMILY_MISS)):
+        low, high = (end ** np.sqrt(part) for end in engine.misses)
         elapsed = elapsed * draw(key, 1.0, low, high)
     return elapsed
 

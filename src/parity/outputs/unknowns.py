@@ -108,7 +108,7 @@ LEVELS = {"scale-up": "the scale-up link", "scale-out": "the network", "host": "
 _NAMES = "|".join(map(re.escape, FIGURES))
 _FIGURE = re.compile(rf"(?P<owner>.+?)\.(?P<figure>{_NAMES})(\.(?P<by>[^.]+))?")
 _GENERATION = re.compile(rf"(software|engine)\.(?P<name>.+)\.(?P<figure>{'|'.join(GENERATIONS)})")
-_MISSES = re.compile(r"engine\.(?P<name>.+?)\.elapsed\.(?P<of>.+)")
+_MISSES = re.compile(r"engine\.(?P<name>.+?)\.elapsed\.(.+/)?(?P<chip>.+)")
 
 
 def words(key: str) -> tuple[str, str]:
@@ -116,8 +116,7 @@ def words(key: str) -> tuple[str, str]:
     if key in OTHERS:
         return OTHERS[key]
     if missed := _MISSES.fullmatch(key):
-        on = re.sub(r"^family\.(.+)", r"chips of \1", missed["of"])
-        what = f"how far measured serving is from predictions on {on}"
+        what = f"how far measured serving is from predictions on {missed['chip']}"
         return what, "a benchmark of one replica"
     if of := _GENERATION.fullmatch(key):
         return GENERATIONS[of["figure"]]
@@ -161,7 +160,7 @@ def most_of(spread: Spread, shown: Callable[[float], str], unit: str = "") -> st
     low, high = map(shown, spread.known)
     end = f"{how} would narrow it to {low}–{high} {unit}".rstrip()
     if (low, high) == (shown(spread.low), shown(spread.high)):
-        end = "alone it moves neither end"
+        end = "knowing it alone moves neither end"
     return f"{part} of the range comes from {what} ({100 * first.share:.0f} %); {end}."
 
 

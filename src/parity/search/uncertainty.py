@@ -71,7 +71,7 @@ def spread(answering: Answering, sampler: Sampler) -> Spread:
     sources = sources_of(values, seen.columns)
     if not sources:
         return Spread(low, median, high)
-    held = replace(sampler, held=sampler.held | {sources[0].key})
+    held = replace(sampler, held=sampler.held | {sources[0].key, _whole(sources[0].key)})
     first, last = p10_p90(answering(held))
     return Spread(low, median, high, sources, (first, last))
 
@@ -106,14 +106,30 @@ def p10_p90(samples: Number) -> tuple[float, float]:
 
 
 def sources_of(values: Number, columns: dict[str, Number]) -> tuple[Source, ...]:
-    """The figures that most of the variance of `values` comes from, the most telling first."""
+    """The figures that most of the variance of `values` comes from, the most telling first.
+
+    What is drawn as `a/b` is the part of `a` that one thing has for itself: who measures it
+    measures both, so that its share is that of both.
+    """
     if not columns or np.ptp(values) <= ROUNDING * np.max(np.abs(values)):
         return ()
-    shares = first_order(values, np.stack(list(columns.values()), axis=-1))
+    found = first_order(values, np.stack(list(columns.values()), axis=-1))
     least = max(LEAST_SHARE, CLEAR * noise(len(values)))
-    order = [i for i in np.argsort(-shares, kind="stable") if shares[i] >= least]
-    keys = list(columns)
-    return tuple(Source(keys[i], float(shares[i])) for i in order[:MOST_SOURCES])
+    alone = {key: float(x) for key, x in zip(columns, found, strict=True) if x >= least}
+    parts = {key for key in columns if _whole(key) != key}
+    wholes = {_whole(key) for key in parts}
+    shares = {
+        key: alone.get(key, 0.0) + (alone.get(_whole(key), 0.0) if key in parts else 0.0)
+        for key in columns
+        if key not in wholes
+    }
+    order = sorted((key for key in shares if shares[key]), key=lambda key: -shares[key])
+    return tuple(Source(key, shares[key]) for key in order[:MOST_SOURCES])
+
+
+def _whole(key: str) -> str:
+    """What a part belongs to."""
+    return key.split("/", maxsplit=1)[0]
 
 
 def first_order(values: Number, columns: Number) -> Number:
