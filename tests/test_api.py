@@ -115,11 +115,12 @@ def test_counts_of_a_training_match_lie_where_physics_puts_them(matched) -> None
 
 
 def test_an_uncertain_bandwidth_widens_the_range_of_decoding() -> None:
-    want = "ppu@memory.bandwidth=1TB/s..3TB/s,ppu@memory.bandwidth=2TB/s"
-    served = parity.match("llama-3.1-70b", have="640xh100", want=want, isl=128, osl=2000)
+    want = "h100@memory.bandwidth=1.5TB/s..5.2TB/s,h100"
+    served = parity.match("llama-3.1-70b", have="640xh20", want=want, isl=128, osl=2000)
     uncertain, stated = served.to_dict()["answer"]["rows"]
     assert uncertain["count"] == stated["count"]
-    assert uncertain["high"] / uncertain["low"] > stated["high"] / stated["low"]
+    assert uncertain["high"] / uncertain["low"] > 1.2 * stated["high"] / stated["low"]
+    assert uncertain["uncertainty"][0]["source"] == "h100-sxm.memory.bandwidth"
 
 
 def test_a_slow_sample_takes_a_division_that_is_fast_enough() -> None:

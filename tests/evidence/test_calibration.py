@@ -12,7 +12,7 @@ from parity.catalogue.load import chip
 from parity.catalogue.machine import central
 from parity.evaluate.step import FAMILY_MISS
 from parity.evidence import read
-from parity.evidence.pairs import pairs_of_predictions
+from parity.evidence.pairs import ALIKE, pairs_of_predictions
 from parity.evidence.resolve import Case, resolve
 from parity.evidence.schema import Prediction
 from parity.evidence.serving_predict import Ran, gated, metric_of, outcomes_of, run_all
@@ -63,9 +63,11 @@ def test_so_they_do_in_training_and_in_serving(predicted, task: str) -> None:
 
 
 def test_no_generation_of_software_is_far_from_it(predicted, generations) -> None:
+    """Rates that the load sets are left out: they are predicted more closely than runs repeat."""
     groups = defaultdict(list)
     for row in predicted:
-        groups[row.task, generations[row.id]].append(row)
+        if row.high > (1 + 2 * ALIKE) * row.low:
+            groups[row.task, generations[row.id]].append(row)
     held = {name: inside(rows) for name, rows in groups.items() if len(rows) >= MANY}
     assert len(held) >= 10
     off = {n: x for n, x in held.items() if not LEAST_OF_A_CLASS <= x <= MOST_OF_A_CLASS}
