@@ -166,11 +166,10 @@ def _room(
     return decoding, room if model.engine.chunked else np.maximum(room, new)
 
 
-def waited(steady: Steady, percentile: int) -> Number:
+def waited(mean_s: Number, alone_s: Number, percentile: int) -> Number:
     """The percentile of the time to the first token. [s]
 
-    Waiting times of a busy queue are exponential but for those who need not wait [Kingman 1961];
-    the mean is stretched by ln(100 / (100 - percentile)).
+    mean_s: on average. alone_s: where no other request is. What is between them, waiting and steps
+    that others make longer, is about exponential [Kingman 1961].
     """
-    longer = np.log(100.0 / (100.0 - percentile))
-    return steady.ttft_s + steady.wait_s * (longer - 1.0)
+    return alone_s + np.maximum(mean_s - alone_s, 0.0) * np.log(100.0 / (100.0 - percentile))

@@ -29,26 +29,31 @@ from parity.units import render
 FASTER, TRIES = 0.5, 4
 #: Factor on the requests under way for the slope of the time per token.
 NEARBY = 1.05
+#: Requests that decode in a lane where one alone is seldom there.
+ALONE = 1e-3
 
 
 def steady_percentiles(plan: ServingPlan) -> tuple[dict[int, float], dict[int, float]]:
     """(TTFT, TPOT) of requests of the mean length by percentile, without a simulation. [s]
 
-    What waits for a busy server does so for a time that is about exponential [Kingman 1961]. The
-    time per token of a request is a mean over many steps, and about normal; answers of one token
-    have none.
+    The time per token of a request is a mean over many steps, and about normal; answers of one
+    token have none.
     """
-    ttft, tpot, spread = {}, {}, _tpot_spread(plan)
+    ttft, tpot, spread, alone_s = {}, {}, _tpot_spread(plan), _alone_s(plan)
     for p in PERCENTILES:
-        if plan.prefill is None:
-            ttft[p] = float(waited(plan.decode.steady, p)[0])
-        else:
-            first = plan.prefill
-            queue = first.ttft_s - first.pass_s - first.transfer_s
-            ttft[p] = first.ttft_s + queue * (math.log(100.0 / (100.0 - p)) - 1.0)
+        ttft[p] = float(waited(plan.ttft_s, alone_s, p))
         more = plan.job.request.output_tokens > 1
         tpot[p] = plan.tpot_s + NormalDist().inv_cdf(p / 100.0) * spread if more else 0.0
     return ttft, tpot
+
+
+def _alone_s(plan: ServingPlan) -> float:
+    """The time to the first token of a request that meets no other. [s]"""
+    if plan.prefill:
+        return plan.prefill.pass_s + plan.prefill.transfer_s
+    own = plan.decode
+    idle = replica(own.model, own.layout, ALONE, own.token_budget, own.request)
+    return float(idle.steady.ttft_s[0])
 
 
 def _tpot_spread(plan: ServingPlan) -> float:

@@ -192,7 +192,7 @@ def flash_share(machine: Machine, version: int, draw: Draw = central) -> Number:
 
 
 def _within_power(machine: Machine, share: Number, key: str, draw: Draw) -> Number:
-    """A family's `sustained` or `served`, for the watts that this chip of the family has for each FLOP/s. [1]
+    """A family's `sustained` or `served`, for the watts that this chip has for each FLOP/s. [1]
 
     Long products run at the clock that the power rating allows, and power grows faster than the
     clock, so that a chip of the same cores with more watts holds more of its peak.
