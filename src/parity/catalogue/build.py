@@ -126,7 +126,7 @@ def _records(
     found: dict[str, R] = {}
     for id_, raws in sorted(versions[kind].items()):
         table = _inherit(kind, id_, len(raws) - 1, versions, ())
-        found[id_] = _read_record(table, record, Place(raws[-1].file), id_, sources)
+        found[id_] = read_record(table, record, Place(raws[-1].file), id_, sources)
     return found
 
 
@@ -171,13 +171,14 @@ def _chain(seen: tuple[tuple[str, int], ...]) -> str:
     return " → ".join(f"`{id_}`" for id_, _ in seen[:8])
 
 
-def _read_record(
+def read_record(
     table: Mapping[str, Any],
     record: type[R],
     at: Place,
     id_: str,
     sources: Mapping[str, Source],
 ) -> R:
+    """The record that `table` describes, its figures sourced. Raises `BadCatalogue`."""
     if "id" in table:
         raise BadCatalogue(f"{at}: `id` is not written down; the file name is the id.")
     return _convert({**_fields(table, record, at, sources), "id": id_}, record, at)

@@ -17,6 +17,7 @@ SHORT: dict[str, str] = {
     "nic": "scale_out.bandwidth",
     "tdp": "physical.tdp",
     "die": "physical.die_area",
+    "die.area": "physical.die_area",
     "transistors": "physical.transistors",
     **{dtype: f"compute.dense.{dtype}" for dtype in DTYPES},
 }

@@ -1,0 +1,145 @@
+"""How many chips a year so many wafers, stacks of memory and packages give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from parity.catalogue.build import parse_toml, read_record
+from parity.catalogue.figures import Place
+from parity.catalogue.files import Text
+from parity.catalogue.load import catalogue
+from parity.catalogue.machine import Draw, Number
+from parity.catalogue.schema import Count, Source
+from parity.catalogue.spec import COMMAND_LINE
+from parity.errors import BadFile, UnknownName, UsageError, shorten
+from parity.record import Record
+from parity.supply import tables
+from parity.supply.cost import Cost
+from parity.supply.recipe import Recipe
+from parity.supply.tables import drawn
+
+#: What may run out, in the order in which a tie is named.
+INPUTS = ("logic", "memory", "packages")
+MONTHS = 12
+_LARGEST_FILE = 1_000_000
+_MOST_ESTIMATES = 50
+
+
+class Estimate(Record, frozen=True):
+    """How many somebody else says."""
+
+    what: str
+    units: float
+    source: str
+    note: str = ""
+
+
+class Scenario(Record, frozen=True, kw_only=True):
+    """What there is in a year to make one chip of."""
+
+    id: str
+    title: str
+    chip: str
+    wafers_per_month: Count = None
+    share: Count = None  # of those wafers, for this chip
+    die_bank: Count = None  # dies in stock, tested
+    hbm_stacks: Count = None
+    packages: Count = None
+    estimates: tuple[Estimate, ...] = ()
+
+
+@dataclass(frozen=True)
+class Units:
+    """Chips in the year, and what each input alone would give; None where it is not said."""
+
+    units: Number
+    alone: dict[str, Number | None]
+    wafers: Number  # of the year, for this chip
+    per_wafer: Number  # dies sold of a wafer
+
+    @property
+    def binding(self) -> dict[str, float]:
+        """How often each input is the one that runs out first, over the samples."""
+        known = {name: value for name, value in self.alone.items() if value is not None}
+        stacked = np.stack(np.broadcast_arrays(*(np.ravel(v) for v in known.values())))
+        first = np.argmin(stacked, axis=0)
+        return {name: float(np.mean(first == i)) for i, name in enumerate(known)}
+
+
+def units_of(scenario: Scenario, recipe: Recipe, cost: Cost, draw: Draw) -> Units:
+    """Chips a year: the least of what dies, stacks and packages give, times those assembled well.
+
+    `min((12 w s N Y + bank) / dies, stacks / stacks a chip, packages) · y`: w wafers a month, s the
+    share for this chip, N dies on a wafer, Y those that can be sold, y the yield of assembly.
+    Numbers or arrays of samples. Raises `UsageError` for several kinds of die.
+    """
+    if len(recipe.dies) != 1:
+        raise UsageError(
+            f"{recipe.name} holds several kinds of die; a scenario takes a chip of one kind."
+        )
+    key, die = f"scenario.{scenario.id}", cost.dies[0]
+    per_wafer = die.per_wafer * die.sold_yield
+    wafers: Number = 0.0
+    if scenario.wafers_per_month is not None:
+        monthly = drawn(scenario.wafers_per_month, f"{key}.wafers_per_month", draw)
+        share = drawn(scenario.share, f"{key}.share", draw) if scenario.share else 1.0
+        wafers = MONTHS * monthly * share
+    bank = drawn(scenario.die_bank, f"{key}.die_bank", draw) if scenario.die_bank else 0.0
+    good = cost.packaging.assembly_yield
+    alone: dict[str, Number | None] = dict.fromkeys(INPUTS)
+    if scenario.wafers_per_month is not None or scenario.die_bank is not None:
+        alone["logic"] = (wafers * per_wafer + bank) / die.recipe.count * good
+    if scenario.hbm_stacks is not None and recipe.memory is not None:
+        stacks = drawn(scenario.hbm_stacks, f"{key}.hbm_stacks", draw)
+        alone["memory"] = stacks / recipe.memory.count * good
+    if scenario.packages is not None:
+        alone["packages"] = drawn(scenario.packages, f"{key}.packages", draw) * good
+    known = [value for value in alone.values() if value is not None]
+    if not known:
+        raise UsageError(f"The scenario `{scenario.id}` states nothing that chips are made of.")
+    return Units(np.minimum.reduce(np.broadcast_arrays(*known)), alone, wafers, per_wafer)
+
+
+def names() -> tuple[str, ...]:
+    """Scenarios that are shipped."""
+    folder = files("parity.supply").joinpath("data", "scenarios")
+    return tuple(sorted(one.name.removesuffix(".toml") for one in folder.iterdir()))
+
+
+def scenario(name: str) -> Scenario:
+    """A shipped scenario by name, or one in a TOML file. Raises `UnknownName`, `BadFile`."""
+    if name in names():
+        content = files("parity.supply").joinpath("data", "scenarios", f"{name}.toml").read_bytes()
+        return _read(Text(0, "project", name, f"{name}.toml", content))
+    path = Path(name)
+    if path.suffix != ".toml":
+        raise UnknownName("scenario", name, names(), f"Known: {', '.join(names())}, or a FILE.toml.")
+    shown = shorten(str(path), 120)
+    try:
+        if not path.is_file():
+            raise BadFile(f"There is no file {shown}; a scenario in TOML was expected.")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise BadFile(f"{shown} is larger than {_LARGEST_FILE:,} bytes, the most that is read.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"{shown} cannot be read ({shorten(str(error), 80)}).") from None
+    return _read(Text(0, "project", path.stem[:64], shown, content))
+
+
+def _read(text: Text) -> Scenario:
+    table = parse_toml(text)
+    own = table.pop("sources", {})
+    if not isinstance(own, dict) or not all(isinstance(one, dict) for one in own.values()):
+        raise BadFile(f"{text.shown}: `sources` must be tables.")
+    typed = Source(title="typed by the user")
+    known = {**catalogue().sources, **tables.sources(), COMMAND_LINE: typed, **own}
+    found = read_record(table, Scenario, Place(text.shown), text.id, known)
+    if len(found.estimates) > _MOST_ESTIMATES:
+        raise BadFile(f"{text.shown}: at most {_MOST_ESTIMATES} estimates are read.")
+    if found.share is not None and found.share.high > 1:
+        raise BadFile(f"{text.shown}: `share` is above one; a share of the wafers was expected.")
+    return found

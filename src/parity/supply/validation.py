@@ -1,0 +1,83 @@
+"""Published costs of chips beside those worked out here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from parity.catalogue import load
+from parity.catalogue.machine import Draw, central
+from parity.record import Record
+from parity.supply.cost import Cost, cost_of
+from parity.supply.recipe import recipe_of
+
+#: How far a part and a total may be off.
+PART_BAR, TOTAL_BAR = 0.25, 0.35
+
+
+class Published(Record, frozen=True):
+    """A cost that somebody published. Not counted: copies, other quantities, no method."""
+
+    chip: str
+    source: str
+    date: str
+    part: str  # total, logic, memory, packaging, test, assembly loss
+    usd: float
+    low_usd: float
+    high_usd: float
+    counted: bool
+    note: str
+
+
+class Compared(Record, frozen=True):
+    """A published cost and the one worked out here."""
+
+    published: Published
+    usd: float
+
+    @property
+    def error(self) -> float:
+        """Worked out over published, less one."""
+        return self.usd / self.published.usd - 1.0
+
+    @property
+    def within(self) -> bool:
+        """Whether it is as near as public figures allow."""
+        return abs(self.error) <= (TOTAL_BAR if self.published.part == "total" else PART_BAR)
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """Every published cost, by chip and source."""
+    text = files("parity.supply").joinpath("data", "estimates.csv").read_text("utf-8")
+    return tuple(
+        Published(
+            row["chip"], row["source"], row["date"], row["part"], float(row["usd"]),
+            float(row["low_usd"] or row["usd"]), float(row["high_usd"] or row["usd"]),
+            row["counted"] == "yes", row["note"],
+        )
+        for row in csv.DictReader(io.StringIO(text))
+    )  # fmt: skip
+
+
+def part_usd(cost: Cost, part: str) -> float:
+    """The median of a part as estimates split it: logic is silicon and its yield loss."""
+    parts = {
+        **cost.parts,
+        "logic": cost.parts["silicon"] + cost.parts["die yield loss"],
+        "total": cost.total_usd,
+    }
+    return float(np.median(parts[part]))
+
+
+def table(draw: Draw = central) -> tuple[Compared, ...]:
+    """Every published cost beside the median of ours, at the stated figures or over samples."""
+    costs = {
+        chip: cost_of(recipe_of(load.chip(chip)), draw)
+        for chip in dict.fromkeys(one.chip for one in published())
+    }
+    return tuple(Compared(one, part_usd(costs[one.chip], one.part)) for one in published())
