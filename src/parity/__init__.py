@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from parity.api_why import why
     from parity.costing import cost
     from parity.errors import ParityError
+    from parity.fab_questions import fab
     from parity.outputs.accuracy import validate
 
-__all__ = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate", "why"]
+__all__ = [
+    "ParityError", "cost", "fab", "match", "plan_serve", "plan_train", "rules", "validate", "why",
+]  # fmt: skip
 
 _WHERE = {
     "ParityError": "parity.errors",
     "cost": "parity.costing",
+    "fab": "parity.fab_questions",
     "match": "parity.api",
     "plan_serve": "parity.api_serve",
     "plan_train": "parity.api",

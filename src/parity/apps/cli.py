@@ -38,6 +38,10 @@ COMMANDS = {
     ),
     "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
+    "fab": (
+        "parity.apps.commands.fab:fab",
+        "Price the making of a chip, or count how many a year there can be.",
+    ),
     "rules": (
         "parity.apps.commands.rules:rules",
         "Screen chips against export rules: verdict, clause, margin.",

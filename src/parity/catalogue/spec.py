@@ -81,7 +81,7 @@ def override(chip: Chip, field: str, value: str) -> Chip:
     A peak of a dtype also says that the chip takes the dtype. Raises `UnknownName`, `BadQuantity`.
     """
     path, unit = figure_path(field)
-    fact = _stated(value, unit, path)
+    fact = stated(value, unit, path)
     changed = _replace(chip, path.split("."), fact)
     dtype = path.removeprefix("compute.dense.")
     if dtype in DTYPES:
@@ -123,7 +123,8 @@ def _split_count(text: str) -> tuple[int | None, str]:
     return int(digits), match[2]
 
 
-def _stated(text: str, unit: str, path: str) -> Fact:
+def stated(text: str, unit: str, path: str) -> Fact:
+    """A figure as typed: a value, or `low..high` with the middle. Raises `BadQuantity`."""
     low_text, dots, high_text = text.partition("..")
     if dots and _NUMBER_ONLY.fullmatch(low_text.strip()):
         suffix = _UNIT.fullmatch(high_text.strip())

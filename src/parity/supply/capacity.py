@@ -117,7 +117,9 @@ def scenario(name: str) -> Scenario:
         return _read(Text(0, "project", name, f"{name}.toml", content))
     path = Path(name)
     if path.suffix != ".toml":
-        raise UnknownName("scenario", name, names(), f"Known: {', '.join(names())}, or a FILE.toml.")
+        raise UnknownName(
+            "scenario", name, names(), f"Known: {', '.join(names())}, or a FILE.toml."
+        )
     shown = shorten(str(path), 120)
     try:
         if not path.is_file():

@@ -60,8 +60,8 @@ class Cost:
     @property
     def carbon_kg(self) -> Number | None:
         """Of all dies, over the yield of the package; None where a node has no figure."""
-        each = [die.carbon_kg for die in self.dies]
-        if any(one is None for one in each):
+        each = [die.carbon_kg for die in self.dies if die.carbon_kg is not None]
+        if len(each) < len(self.dies):
             return None
         return sum(each) / self.packaging.assembly_yield
 
@@ -83,7 +83,7 @@ def cost_of(recipe: Recipe, draw: Draw) -> Cost:
     parts = {
         "silicon": silicon,
         "die yield loss": logic - silicon,
-        "memory": memory,
+        **({"memory": memory} if recipe.memory is not None else {}),
         "packaging": pack.interposer_usd + pack.substrate_usd,
         "test": test,
         "assembly loss": lost_in_assembly(pack, logic, memory + test),

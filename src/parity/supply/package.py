@@ -86,6 +86,9 @@ def lost_in_assembly(pack: Packaging, logic_usd: Number, rest_usd: Number) -> Nu
     y1, y2, y3 = pack.interposer_yield, pack.bond_yield, pack.attach_yield
     interposer = pack.interposer_usd * (1.0 / (y1 * y2 * y3) - 1.0)
     logic = logic_usd * (1.0 / (pack.stack_yield * y2 * y3) - 1.0)
-    return interposer + pack.substrate_usd * (1.0 / y3 - 1.0) + logic + rest_usd * (
-        1.0 / (y2 * y3) - 1.0
+    return (
+        interposer
+        + pack.substrate_usd * (1.0 / y3 - 1.0)
+        + logic
+        + rest_usd * (1.0 / (y2 * y3) - 1.0)
     )

@@ -9,16 +9,19 @@ from typing import Any
 from msgspec import structs
 
 from parity.catalogue.schema import Chip
+from parity.catalogue.spec import COMMAND_LINE
 from parity.errors import BadQuantity, Infeasible, MissingFact, UnknownName, UsageError, shorten
 from parity.record import Fact, Finding, Record
 from parity.supply import tables
 from parity.supply.tables import Hbm, Node, Package
 from parity.supply.wafer import RETICLE_MM2, fields_needed
-from parity.supply.yields import YieldModel
+from parity.supply.yields import MODELS, YieldModel
 from parity.units import significant
 
-BEYOND_RETICLE, BEYOND_PACKAGE, UNPRICED_MEMORY = "P121", "P122", "P222"
+BEYOND_RETICLE, BEYOND_PACKAGE, UNPRICED_MEMORY = "P121", "P122", "P221"
 MOST_DIES, MOST_STACKS, MOST_CORES = 64, 64, 4096
+#: More dies than this are nobody's way out of the reticle.
+MOST_PARTS = 8
 #: Dies smaller than this are no accelerators, and their count is not worth the time. [mm²]
 LEAST_MM2 = 1.0
 
@@ -90,8 +93,8 @@ def recipe_of(chip: Chip, node: Node | None = None) -> Recipe:
         stacks, named, sites = parse_stacks(known.hbm), known.package, known.sites
     for die in dies:
         check_die(die, chip.id)
-    findings = ()
-    if stacks is None and chip.memory.capacity is not None and chip.memory.kind != "SRAM":
+    findings: tuple[Finding, ...] = ()
+    if stacks is None and chip.memory.kind not in ("", "SRAM"):
         findings = (_unpriced(chip),)
     count = stacks.count if stacks else 0
     sites = max(sites, count)
@@ -128,7 +131,7 @@ def _worked_out(chip: Chip, node: Node | None) -> DieRecipe:
 def _one_die(chip: Chip, count: int) -> Fact:
     area = chip.physical.die_area
     if area is None:
-        raise MissingFact(chip.id, "die_area", "600mm2")
+        raise MissingFact(chip.id, "die.area", "600mm2")
     return structs.replace(
         area, value=area.value / count, low=area.low / count, high=area.high / count, also=()
     )
@@ -168,10 +171,9 @@ def usual_package(dies: tuple[DieRecipe, ...], stacks: Stacks | None, sites: int
     """A silicon interposer where memory or several dies share a package and it is large enough."""
     if stacks is None and sum(die.count for die in dies) == 1:
         return tables.package("fcbga")
-    small = tables.package("cowos-s")
-    return small if interposer_fields(dies, stacks, sites, small) <= small.reticles.value else (  # type: ignore[union-attr]
-        tables.package("cowos-l")
-    )
+    small, large = tables.package("cowos-s"), tables.package("cowos-l")
+    fields, most = interposer_fields(dies, stacks, sites, small), small.reticles
+    return small if most is not None and fields <= most.value else large
 
 
 def interposer_fields(
@@ -201,7 +203,7 @@ def check_die(die: DieRecipe, owner: str) -> None:
     fix = (
         f"{parts} dies of {significant(area / parts)} mm² in one package: `--die "
         f"{math.ceil(area / parts)}mm2 --dies {parts * die.count}`"
-        if parts * die.count <= MOST_DIES
+        if parts * die.count <= MOST_PARTS
         else "wafer-scale parts are stitched over the scribe lines, which is not priced here"
     )
     raise Infeasible(message, (Finding(BEYOND_RETICLE, "error", message, fix),))
@@ -227,10 +229,10 @@ def check_package(recipe: Recipe) -> None:
 
 
 def _unpriced(chip: Chip) -> Finding:
-    kind = chip.memory.kind or "unknown kind"
     return Finding(
         UNPRICED_MEMORY, "warning",
-        f"The memory of {chip.id} ({kind}) has no price in these tables; the cost is without it.",
+        f"The memory of {chip.id} ({chip.memory.kind}) cannot be priced from what is known; the "
+        "cost is without it.",
         "`--hbm 5xhbm3`",
     )  # fmt: skip
 
@@ -252,7 +254,9 @@ def parse_stacks(text: str) -> Stacks | None:
     usual = hbm.gb_per_stack
     gb = float(match[3]) if match[3] else (usual.value if usual else 0.0)
     if usual is None or not 1 <= gb <= 2 * usual.high:
-        raise BadQuantity(f"A stack of {hbm.name} holds {gb:g} GB in {shorten(text)!r}; no such is made.")
+        raise BadQuantity(
+            f"A stack of {hbm.name} holds {gb:g} GB in {shorten(text)!r}; no such is made."
+        )
     return Stacks(hbm, int(match[1]), gb)
 
 
@@ -321,10 +325,14 @@ def same_transistors(recipe: Recipe, node: Node) -> Recipe:
     return structs.replace(recipe, dies=tuple(dies), package=package)
 
 
+def selling(recipe: Recipe, share: float) -> Recipe:
+    """The recipe of which so many of the dies are sold, whatever a model says."""
+    stated = Fact(share, share, share, "fraction", "user", COMMAND_LINE)
+    return structs.replace(recipe, stated_yield=stated)
+
+
 def yield_model(text: str) -> YieldModel:
     """The yield model of that name; `nb` is the negative binomial. Raises `UnknownName`."""
-    from parity.supply.yields import MODELS
-
     short = {"nb": "negative-binomial", "be": "bose-einstein"}
     word = text.strip().lower()
     for model in MODELS:

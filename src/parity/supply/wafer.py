@@ -26,8 +26,8 @@ def grid_dies(width_mm: Number, height_mm: Number, edge_mm: Number, scribe_mm: N
     """Whole dies of width by height on a wafer, counted on a grid, at its best position.
 
     Dies step by their size and the scribe line; a die counts where all of it, with its share of
-    the scribe line, lies `edge_mm` within the wafer [de Vries 2005, IEEE Trans. Semicond. Manuf. 18(1),
-    the exact count that the closed formulas approximate]. Broadcasts.
+    the scribe line, lies `edge_mm` within the wafer. The closed formulas approximate this count
+    [de Vries 2005, IEEE Trans. Semicond. Manuf. 18(1)]. Broadcasts.
     """
     across, up, edge, scribe = np.broadcast_arrays(width_mm, height_mm, edge_mm, scribe_mm)
     step_x = (across + scribe)[..., None, None, None]  # then: offset across, offset up, column
