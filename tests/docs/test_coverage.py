@@ -28,13 +28,13 @@ from parity.workload.find import names
 FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"}
 #: Dictionaries of the JSON whose keys are names of things, not fields.
 NAMED = (
-    ".values", ".figures", ".ratios", ".sources", ".dtypes", ".quantities", "groups",
+    ".values", ".figures", ".ratios", ".sources", ".dtypes", ".quantities", ".yields", "groups",
 )  # fmt: skip
 #: Lists and objects that the page describes in one row.
 WHOLE = (
     "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
     "answer.parts[].layout", "findings[]", "runners_up[]", "answer.engine_settings",
-    "answer.layout.prefill", "against[].books", "sensitivity[].books",
+    "answer.layout.prefill", "cases[]", "against[].books", "sensitivity[].books",
 )  # fmt: skip
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
@@ -78,8 +78,10 @@ QUESTIONS = [
     ("chips", "h2000"),
     ("validate", "--set", "sc21"),
     ("rules", "810e", "--on-date", "2024-06-01"),
+    ("fab", "h100", "--node", "tsmc-4n,tsmc-5", "--volume", "1M"),
+    ("fab", "--supply", "smic-7nm-2025"),
 ]
-LAYERS = ("timing", "layout", "evaluate", "search", "economics")
+LAYERS = ("timing", "layout", "evaluate", "supply", "search", "economics")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,10 @@ from parity.apps.commands import match, plan, rules, why
 
 
 def test_the_public_names():
-    known = ["ParityError", "cost", "match", "plan_serve", "plan_train", "rules", "validate", "why"]
+    known = [
+        "ParityError", "cost", "fab", "match", "plan_serve", "plan_train", "rules", "validate",
+        "why",
+    ]  # fmt: skip
     assert parity.__all__ == known
     assert all(hasattr(parity, name) for name in parity.__all__)
     assert set(parity.__all__) <= set(dir(parity))
