@@ -81,7 +81,7 @@ QUESTIONS = [
     ("fab", "h100", "--node", "tsmc-4n,tsmc-5", "--volume", "1M"),
     ("fab", "--supply", "smic-7nm-2025"),
 ]
-LAYERS = ("timing", "layout", "evaluate", "supply", "search", "economics")
+LAYERS = ("timing", "layout", "evaluate", "search", "economics")
 
 
 @pytest.fixture(scope="module")
