@@ -68,14 +68,15 @@ def owned(
 def per_chip_hour(chip: Chip, draw: Draw, on: date | None = None) -> tuple[str, Fact] | None:
     """(rent or own, a chip-hour at work all day); None where nobody published a price. [USD/h]
 
-    Rented on demand where anybody quotes it, else owned, with power as in the US.
+    Owned, with power as in the US, where anybody published the price of a chip, so that chips
+    compare; else rented on demand.
     """
     day = on or newest()
     try:
-        basis = rented(chip, day)
+        basis = owned(chip, day, USUAL_REGION, {})
     except (MissingFact, UsageError):
         try:
-            basis = owned(chip, day, USUAL_REGION, {})
+            basis = rented(chip, day)
         except (MissingFact, UsageError):
             return None
     figures = dict(basis.figures)

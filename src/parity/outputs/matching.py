@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from parity.outputs.document import Document, Fields, Table
 from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
+from parity.outputs.prices import price_fields, price_words, usd_per_mtoken
 from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
-from parity.record import Finding
+from parity.record import Fact, Finding
 from parity.search.findings import CODES
 from parity.search.match import MISSING_FIGURE, Row
 from parity.search.replica import Replica, ServingJob
@@ -48,7 +49,7 @@ def match_answer(
             "model": question.model,
             "have": question.have or None,
             "target": _target_fields(question),
-            "rows": [_row_fields(row) for row in rows],
+            "rows": [_row_fields(question, row) for row in rows],
         },
         "findings": findings,
     }
@@ -86,7 +87,8 @@ def _condensed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _row_fields(row: Row) -> dict[str, object]:
+def _row_fields(question: MatchQuestion, row: Row) -> dict[str, object]:
+    cost = _cost(question, row)
     return {
         "chip": row.chip.id,
         "label": row.name,
@@ -100,8 +102,31 @@ def _row_fields(row: Row) -> dict[str, object]:
         "layout": row.layout_fields or None,
         "layout_text": row.layout or None,
         "power_ratio": row.power_ratio,
+        **price_fields(row.chip),
+        "usd_per_mtoken": cost[1] if cost else None,
         **row.detail,
     }
+
+
+def _cost(question: MatchQuestion, row: Row) -> tuple[str, Fact] | None:
+    """(own or rent, USD of a million tokens), of output in serving."""
+    if row.count is None:
+        return None
+    low, high = row.low or row.count, row.high or row.count
+    count = Fact(row.count, low, high, "1", "derived", "the match")
+    if question.training:
+        rate = question.training.global_batch_tokens / question.target
+    else:
+        assert question.serving is not None
+        rate = question.target * question.serving.request.output_tokens
+    return usd_per_mtoken(row.chip, count, rate)
+
+
+def _cost_text(question: MatchQuestion, row: Row) -> str:
+    found = _cost(question, row)
+    if found is None:
+        return ""
+    return significant(found[1].value) + (" rented" if found[0] == "rent" else "")
 
 
 def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
@@ -176,6 +201,8 @@ def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fiel
         rows.append((question.have, describe(have.layout)))
     elif isinstance(have, Replica):
         rows.append((question.have, f"replicas of {have.chips}, batch {have.batch}"))
+    if have is not None and (words := price_words(have.machine.chip, _count_of(question.have))):
+        rows.append(("cost", words))
     return Fields(rows=tuple(rows))
 
 
@@ -184,7 +211,7 @@ def _table(question: MatchQuestion, rows: list[Row]) -> Table:
     cells = []
     for row in rows:
         if row.count is None:
-            cells.append((row.name, "—", "", "", "", row.bound_by, "see below"))
+            cells.append((row.name, "—", "", "", "", "", row.bound_by, "see below"))
             continue
         ratio = f"{row.count / per:.2f}" if per else ""
         power = f"{row.power_ratio:.2f}" if row.power_ratio else ""
@@ -196,12 +223,14 @@ def _table(question: MatchQuestion, rows: list[Row]) -> Table:
                 f"{row.low:,}–{row.high:,}",
                 ratio,
                 power,
+                _cost_text(question, row),
                 row.bound_by,
                 layout,
             )
         )
-    columns = ("chip", "need", "range", "per chip", "power", "bound by", "layout")
-    return Table(columns, tuple(cells), "lrrrrll")
+    cost = "USD/M tokens" if question.training else "USD/M output"
+    columns = ("chip", "need", "range", "per chip", "power", cost, "bound by", "layout")
+    return Table(columns, tuple(cells), "lrrrrrll")
 
 
 def _count_of(have: str) -> int:

@@ -13,6 +13,7 @@ from parity.layout.layout import describe, to_dict
 from parity.outputs.document import Bars, Document, Fields, Table
 from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
 from parity.outputs.figures import first, ranged
+from parity.outputs.prices import price_fields, price_words
 from parity.outputs.unknowns import range_fields, uncertain, uncertainty_fields
 from parity.record import Finding
 from parity.search.pareto import Trade
@@ -147,6 +148,7 @@ def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, 
             for f in fields(Breakdown)
         },
         "power_w": power,
+        **price_fields(plan.machine.chip),
         "energy_kwh": None if power is None else power * run.days * 24 / 1000,
         "range": range_fields(span, "chips" if of_chips else "days"),
         "uncertainty": uncertainty_fields(span),
@@ -234,6 +236,8 @@ def summary(arch: Architecture, run: Run) -> Fields:
         energy = plan.power_w * run.days * 24
         drawn = f"{render(plan.power_w, 'W')} of chips, {render(energy, 'Wh')} for the run"
         rows.append(("power", drawn))
+    if words := price_words(plan.machine.chip, plan.chips, run.days * 24):
+        rows.append(("cost", words))
     rows.append(("cluster", plan.machine.cluster_id or "as the chip's own figures say"))
     return Fields(rows=tuple(rows))
 

@@ -6,6 +6,7 @@ from parity.catalogue.machine import Number
 from parity.layout.serving import describe_replica
 from parity.outputs.document import Bars, Chart, Document, Fields, Series, Table
 from parity.outputs.envelope import TARGET_MISSED, Answer
+from parity.outputs.prices import price_words
 from parity.outputs.serving_fields import (
     Told,
     answer_fields,
@@ -156,6 +157,9 @@ def summary(told: Told) -> Fields:
     power, joules = power_w(plan), joules_per_token(plan)
     if power is not None and joules is not None:
         rows.append(("power", f"{render(power, 'W')} of chips, {significant(joules)} J/token"))
+    alike = not plan.prefill or plan.prefill.machine.chip.id == decode.machine.chip.id
+    if alike and (words := price_words(decode.machine.chip, plan.chips)):
+        rows.append(("cost", words))
     precision = plan.job.precision
     rows += [
         ("dtype", f"{precision.weights} weights, {precision.kv} KV cache"),

@@ -9,6 +9,7 @@ from parity.evaluate.serving_memory import workspace_per_chip
 from parity.layout.layout import Layout
 from parity.layout.serving import degrees
 from parity.outputs.figures import first
+from parity.outputs.prices import price_fields
 from parity.outputs.settings import settings_of
 from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.search.gate import Gate
@@ -66,6 +67,7 @@ def answer_fields(told: Told) -> dict[str, object]:
         "memory": memory_fields(plan),
         "power_w": power_w(plan),
         "joules_per_token": joules_per_token(plan),
+        **price_fields(plan.decode.machine.chip),
         "engine": plan.decode.model.engine.name,
         "engine_settings": settings_of(plan),
         "request": {
