@@ -18,6 +18,7 @@ from parity.catalogue.spec import Batch, merged, parse_fleet
 from parity.errors import UsageError
 from parity.evaluate.goodput import Stated
 from parity.outputs.envelope import Answer
+from parity.outputs.ladder import ladder_answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.mixed import mixed_answer
 from parity.outputs.planning import plan_answer
@@ -43,6 +44,7 @@ from parity.search import run as running
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
 from parity.search.grid import Report, Space
+from parity.search.ladder import USUAL_CHIPS, Rung, serving_rungs, training_rungs
 from parity.search.mixed_days import Deadline, fewest_beside
 from parity.search.mixed_run import mixed_run, stretch_of
 from parity.search.pareto import trades
@@ -170,17 +172,20 @@ def match(
     tokens_per_second: Quantity | None = None,
     isl: Quantity = "2k",
     osl: Quantity = 500,
+    ttft: Quantity | None = None,
     tpot: Quantity | None = None,
     dtype: str = "auto",
     kv: str = "auto",
     software_generation: str = CURRENT,
     engine_generation: str = CURRENT_ENGINE,
+    ladder: bool = False,
     samples: int = USUAL_SAMPLES.samples,
 ) -> Answer:
     """How many of each wanted chip do the work of the chips `have`, at their own best layouts.
 
     With `train` the same step in the same time; else the same requests a second, at saturation or
-    within `tpot`. `days` or `tokens_per_second` set the target where there is no `have`.
+    within `ttft` and `tpot`. `days` or `tokens_per_second` set the target where there is no `have`.
+    ladder: instead the wanted chips, and that of `have`, in order of what one of them does.
     samples: as in `plan_train`.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
@@ -193,14 +198,22 @@ def match(
     if days is not None and not train:
         raise UsageError("--days sets the target of a training match; add --train.")
     drawn = sampler(samples)
+    if ladder:
+        if days is not None or tokens_per_second is not None:
+            raise UsageError("--ladder puts chips in order; it takes no target but --have.")
+        return _ladder(
+            model, have, wanted, tokens, seq, gbs, isl, osl, ttft, tpot, dtype, kv,
+            software_generation, engine_generation, train=train,
+        )  # fmt: skip
     if train:
         return _match_training(
             model, have, wanted, tokens, seq, gbs, days, tokens_per_second, dtype,
             software_generation, drawn,
         )  # fmt: skip
     return _match_serving(
-        model, have, wanted, isl, osl, tpot, tokens_per_second, dtype, kv, engine_generation, drawn
-    )
+        model, have, wanted, isl, osl, ttft, tpot, tokens_per_second, dtype, kv, engine_generation,
+        drawn,
+    )  # fmt: skip
 
 
 def _match_training(
@@ -252,6 +265,7 @@ def _match_serving(
     wanted: tuple[Batch, ...],
     isl: Quantity,
     osl: Quantity,
+    ttft: Quantity | None,
     tpot: Quantity | None,
     tokens_per_second: Quantity | None,
     dtype: str,
@@ -260,14 +274,8 @@ def _match_serving(
     drawn: Sampler,
 ) -> Answer:
     arch, era = find_model(model), engine(generation)
-    limit = positive(parse(tpot, "s", "--tpot"), "--tpot") if tpot is not None else float("inf")
-    asked = dtype if dtype == "auto" else dtype_name(dtype)
-    cache = kv if kv == "auto" else dtype_name(kv)
-    request = Request(
-        input_tokens=parse_length(isl, "--isl", most=1e7),
-        output_tokens=parse_length(osl, "--osl", most=1e6),
-    )
-    job = ServingJob(request, Precision("bf16", "bf16"), tpot_s=limit)
+    job, asked, cache = _serving_job(isl, osl, ttft, tpot, dtype, kv)
+    request = job.request
     plan, chips_held, about = None, 0, arch.findings
     if have:
         batch = one_kind(have, "--have", counted=True)
@@ -290,3 +298,57 @@ def _match_serving(
     )
     shown = MatchQuestion("serving", arch.name, have or "", requests_per_s, None, job)
     return match_answer(shown, plan, in_order(wanted, [*rows, *missing]), about)
+
+
+def _serving_job(
+    isl: Quantity, osl: Quantity, ttft: Quantity | None, tpot: Quantity | None, dtype: str, kv: str
+) -> tuple[ServingJob, str, str]:
+    """(what each chip is asked to serve, dtype of its weights, of its cache)"""
+    request = Request(
+        input_tokens=parse_length(isl, "--isl", most=1e7),
+        output_tokens=parse_length(osl, "--osl", most=1e6),
+    )
+    limits = {"--ttft": ttft, "--tpot": tpot}
+    first, each = (
+        positive(parse(value, "s", name), name) if value is not None else float("inf")
+        for name, value in limits.items()
+    )
+    asked = dtype if dtype == "auto" else dtype_name(dtype)
+    cache = kv if kv == "auto" else dtype_name(kv)
+    job = ServingJob(request, Precision("bf16", "bf16"), ttft_s=first, tpot_s=each)
+    return job, asked, cache
+
+
+def _ladder(
+    model: str,
+    have: str | None,
+    wanted: tuple[Batch, ...],
+    tokens: Quantity,
+    seq: Quantity,
+    gbs: Quantity,
+    isl: Quantity,
+    osl: Quantity,
+    ttft: Quantity | None,
+    tpot: Quantity | None,
+    dtype: str,
+    kv: str,
+    software_generation: str,
+    engine_generation: str,
+    *,
+    train: bool,
+) -> Answer:
+    """The wanted chips, and that of `have`, in order; in training as many of each as `have` has."""
+    own = one_kind(have, "--have", counted=False) if have else None
+    chips = {batch.chip.id: batch for batch in (*((own,) if own else ()), *wanted)}
+    machines, missing = machines_of(chips.values())
+    unknown = tuple(Rung(row.chip, {}, row.reason) for row in missing)
+    if train:
+        run = training_run(model, tokens, seq, gbs, software_generation)
+        count = (own.count if own else None) or USUAL_CHIPS
+        rungs = training_rungs(run.arch, run.job, machines, run.era, asked_dtype(dtype), count)
+        return ladder_answer(run.arch.name, (*rungs, *unknown), f"Training on {count:,} chips")
+    arch, era = find_model(model), engine(engine_generation)
+    job, asked, cache = _serving_job(isl, osl, ttft, tpot, dtype, kv)
+    rungs = serving_rungs(arch, job, machines, era, asked, cache)
+    size = f"{job.request.input_tokens:,.0f} + {job.request.output_tokens:,.0f}"
+    return ladder_answer(arch.name, (*rungs, *unknown), f"Serving {size} tokens")

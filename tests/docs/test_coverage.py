@@ -72,6 +72,8 @@ QUESTIONS = [
     ),
     ("cost", "llama-3.2-1b", "--on", "8xh100", "--own", "--sell", "llama-3.1-70b"),
     ("cost", "llama-3.2-1b", "--on", "8xh100", "--train", "--tokens", "100B"),
+    ("match", "llama-3.2-1b", "--want", "h100,h20,ascend920", "--ladder"),
+    ("match", "llama-3.2-1b", "--want", "h100,a100", "--ladder", "--train"),
     ("models", "llama-3.2-1b"),
     ("models",),
     ("chips", "h20", "h100", "--compare"),

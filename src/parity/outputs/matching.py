@@ -146,6 +146,7 @@ def _target_fields(question: MatchQuestion) -> dict[str, float | int]:
         "output_tokens_per_s": question.target * serving.request.output_tokens,
         "input_tokens": int(serving.request.input_tokens),
         "output_tokens": int(serving.request.output_tokens),
+        "ttft_s": serving.ttft_s,
         "tpot_s": serving.tpot_s,
     }
 
@@ -190,8 +191,12 @@ def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fiel
     else:
         assert question.serving is not None
         serving = question.serving
-        saturated = serving.tpot_s == float("inf")
-        limit = "saturated" if saturated else f"TPOT ≤ {render(serving.tpot_s, 's')}"
+        limits = [
+            f"{name} ≤ {render(value, 's')}"
+            for name, value in (("TTFT", serving.ttft_s), ("TPOT", serving.tpot_s))
+            if value < float("inf")
+        ]
+        limit = ", ".join(limits) or "saturated"
         size = f"{serving.request.input_tokens:,.0f} + {serving.request.output_tokens:,.0f} tokens"
         out = f"{significant(question.target * serving.request.output_tokens)} output tokens/s"
         rows = [("target", f"{significant(question.target)} requests/s of {size}, {limit}: {out}")]

@@ -32,28 +32,25 @@ def match(
     engine_generation: words.Engine = "current",
     days: words.Days = None,
     tokens_per_second: words.TokensPerSecond = None,
+    ttft: words.Ttft = None,
     tpot: words.Tpot = None,
+    ladder: Annotated[
+        bool,
+        Parameter(
+            group=words.TARGET,
+            help="Put the chips in order of what one of them does, in place of counts.",
+            show_default=False,
+        ),
+    ] = False,
+    html: words.Html = None,
     samples: words.Samples = 256,
 ) -> Answer:
     """Count how many of one chip equal so many of another."""
+    asked = {name: value for name, value in locals().items() if name != "html"}
     from parity import api
+    from parity.outputs.page import write_page
 
-    return api.match(
-        model,
-        want=want,
-        have=have,
-        train=train,
-        tokens=tokens,
-        seq=seq,
-        gbs=gbs,
-        isl=isl,
-        osl=osl,
-        kv=kv,
-        dtype=dtype,
-        software_generation=software_generation,
-        engine_generation=engine_generation,
-        days=days,
-        tokens_per_second=tokens_per_second,
-        tpot=tpot,
-        samples=samples,
-    )
+    answer = api.match(**asked)
+    if html is not None:
+        write_page(answer, html)
+    return answer
