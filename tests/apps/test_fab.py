@@ -19,7 +19,7 @@ def total(run, *words):
 def test_the_first_line_says_what_it_costs_and_why(run):
     first = " ".join(run("fab", "h100").out.split("\n\n")[0].split())
     assert re.fullmatch(
-        r"h100-sxm on tsmc-4n costs about [\d,]+ USD to make \([\d,]+–[\d,]+\); memory is \d+% of "
+        r"h100-sxm on tsmc-4n costs about [\d,]+ USD to make \([\d,]+–[\d,]+\); memory is \d+ % of "
         r"it; .+ of the range is the yield of each bond in cowos-s\.",
         first,
     )

@@ -114,12 +114,24 @@ def test_a_scenario_of_ones_own_is_read(tmp_path):
         (FILE + '[share]\nvalue = 3\nprovenance = "user"\nsource = "command line"\n', BadFile,
          "above one"),
         ("sources = 3\n" + FILE, BadFile, "sources"),
+        ("sources = { mine = 3 }\n" + FILE, BadCatalogue, "sources"),
+        (FILE + '[[estimates]]\nwhat = "none"\nunits = 0\nsource = "act"\n', BadFile, "above zero"),
+        (FILE + '[[estimates]]\nwhat = "x"\nunits = 5\nsource = "nobody"\n', BadFile, "source"),
+        (FILE + '[[estimates]]\nwhat = "x"\nunits = "5"\nsource = "act"\n', BadCatalogue, "float"),
     ],
 )  # fmt: skip
 def test_a_bad_scenario_says_what_is_wrong(tmp_path, text, error, says):
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(error, match=says):
         capacity.scenario(str(tmp_path / "mine.toml"))
+
+
+def test_a_source_of_ones_own_is_cited(tmp_path, run):
+    own = '[sources.me]\ntitle = "A talk"\n[[estimates]]\nwhat = "x"\nunits = 5\nsource = "me"\n'
+    (tmp_path / "mine.toml").write_text(FILE + own)
+    done = run("fab", "--supply", str(tmp_path / "mine.toml"))
+    assert done.code == 0
+    assert "[2]  A talk" in done.out
 
 
 def test_names_and_files_that_are_not_there(tmp_path):

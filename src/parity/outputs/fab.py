@@ -19,6 +19,7 @@ from parity.outputs.fab_tables import (
     estimates_table,
     inputs_of,
     inputs_table,
+    percent,
     share,
     triple,
     waterfall,
@@ -102,7 +103,7 @@ def _sentence(made: Made) -> str:
     return (
         f"{name} on {nodes} costs about {render(total.median, 'USD')} to make "
         f"({span(total.low, total.high, total.median, 'USD') or 'no range'}); "
-        f"{largest} is {shares[largest]:.0%} of it{end}."
+        f"{largest} is {percent(shares[largest])} of it{end}."
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from msgspec import structs
 
 from parity.catalogue.machine import Draw, Number, central
+from parity.catalogue.spec import COMMAND_LINE
 from parity.outputs.document import Bars, Chart, Document, Fields, Part, Series, Table
 from parity.outputs.envelope import Answer
 from parity.outputs.fab import YIELDS
-from parity.outputs.fab_tables import cited, thirds, triple, words
+from parity.outputs.fab_tables import cited, line_of, percent, thirds, triple, words
 from parity.outputs.figures import marks, span
 from parity.record import Fact, Finding
 from parity.search.uncertainty import Spread, spread
@@ -47,7 +48,9 @@ def supply_answer(scenario: Scenario, recipe: Recipe) -> Answer:
         sentence=_sentence(recipe, found, total),
         parts=tuple(parts),
         findings=findings,
-        sources=tuple(cited(key) for key in mark),
+        sources=tuple(
+            cited(key) if key == COMMAND_LINE else line_of(scenario.source(key)) for key in mark
+        ),
         next=(f"parity fab {recipe.name}",),
     )
     content = {
@@ -64,7 +67,7 @@ def _sentence(recipe: Recipe, found: Units, total: Spread) -> str:
     return (
         f"About {render(total.median, '1')} {recipe.name} a year "
         f"({span(total.low, total.high, total.median, '1') or 'no range'}); "
-        f"{_CALLED[first]} run out first in {found.binding[first]:.0%} of the cases."
+        f"{_CALLED[first]} run out first in {percent(found.binding[first])} of the cases."
     )
 
 
@@ -88,7 +91,7 @@ def _limits(found: Units) -> Table:
         if value is not None:
             low, middle, high = thirds(value)
             rows.append((_CALLED[name], render(low, "1"), render(middle, "1"), render(high, "1"),
-                         f"{found.binding[name]:.0%}"))  # fmt: skip
+                         f"{percent(found.binding[name])}"))  # fmt: skip
     return Table(
         columns=("chips from", "P10", "P50", "P90", "runs out first"),
         rows=tuple(rows), align="lrrrr", title="what each input alone would give",
@@ -96,7 +99,7 @@ def _limits(found: Units) -> Table:
 
 
 def _range_of(total: Spread) -> list[Bars]:
-    rows = tuple((words(one.key), one.share, f"{one.share:.0%}") for one in total.sources)
+    rows = tuple((words(one.key), one.share, f"{percent(one.share)}") for one in total.sources)
     return [Bars(rows=rows, title="where the range comes from")] if rows else []
 
 

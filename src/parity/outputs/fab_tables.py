@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.catalogue.machine import Number, central
+from parity.catalogue.schema import Source
+from parity.catalogue.spec import COMMAND_LINE
 from parity.outputs.document import Bars, Fields, Table
 from parity.outputs.figures import ranged, span
 from parity.record import Fact
 from parity.search.uncertainty import Spread
 from parity.supply import tables, validation
+from parity.supply.capacity import TYPED
 from parity.supply.cost import PARTS, Cost
 from parity.supply.package import MM2_PER_CM2
 from parity.supply.recipe import DieRecipe, Recipe, interposer_fields
@@ -24,14 +27,14 @@ from parity.units import render, significant
 _P10, _P50, _P90 = 0.1, 0.5, 0.9
 #: What a key of a draw is, in words: the first pattern that fits.
 _WORDS = (
-    (r"node\.(.+)\.wafer_usd", "the price of a {} wafer"),
+    (r"node\.(.+)\.wafer_usd", "the price of {} wafers"),
     (r"node\.(.+)\.defects_per_cm2", "the defects of {}"),
     (r"node\.(.+)\.mask_set_usd", "the masks of {}"),
     (r"memory\.(.+)\.usd_per_gb", "the price of {}"),
-    (r"package\.(.+)\.wafer_usd", "the price of a {} wafer"),
+    (r"package\.(.+)\.wafer_usd", "the price of {} wafers"),
     (r"package\.(.+)\.bond_yield", "the yield of each bond in {}"),
-    (r"package\.(.+)\.test_usd", "the test of a {} package"),
-    (r"package\.(.+)\.defects_per_cm2", "the defects of a {} interposer"),
+    (r"package\.(.+)\.test_usd", "the test of {} packages"),
+    (r"package\.(.+)\.defects_per_cm2", "the defects of {} interposers"),
     (r"package\.(.+)\.area_factor", "the size of the {}"),
     (r"package\.substrate\.(.+)", "the substrate"),
     (r"die\.(.+)\.yield", "the yield of the dies"),
@@ -76,7 +79,7 @@ def words(key: str) -> str:
     """What a drawn figure is."""
     for pattern, said in _WORDS:
         if match := re.fullmatch(pattern, key):
-            return said.format(match[1])
+            return said.format(match[1].upper() if key.startswith("memory.") else match[1])
     return key
 
 
@@ -111,7 +114,7 @@ def about(made: Made) -> Fields:
         rows.append(("memory", f"{stacks.count} × {stacks.hbm.name} of {stacks.gb:g} GB"))
     fields = interposer_fields(recipe.dies, recipe.memory, recipe.sites, recipe.package)
     size = f", {significant(fields)} reticles" if recipe.package.wafer_usd else ""
-    good = f", {np.median(pack.assembly_yield):.0%} of packages survive assembly"
+    good = f", {percent(np.median(pack.assembly_yield))} of packages survive assembly"
     rows.append(("package", f"{recipe.package.name}{size}{good}"))
     if recipe.units is not None:
         rows.append(("made", f"{render(recipe.units.value, '1')} units"))
@@ -122,15 +125,18 @@ def about(made: Made) -> Fields:
     return Fields(rows=tuple(rows))
 
 
-def _budget(recipe: Recipe) -> list[tuple[str, str]]:
-    """How many transistors fit, and how many the chip has."""
-    most = sum(
-        die.area.value * die.count * die.node.density_mtr_per_mm2.value
+def room(recipe: Recipe) -> float:
+    """Transistors that fit on the dies of a package, all at the density of logic. [1]"""
+    return sum(
+        die.area.value * die.count * die.node.density_mtr_per_mm2.value * 1e6
         for die in recipe.dies
         if die.node.density_mtr_per_mm2
     )
+
+
+def _budget(recipe: Recipe) -> list[tuple[str, str]]:
     has = recipe.transistors
-    said = f"{significant(most / 1e3)} B at the density of logic"
+    said = f"{significant(room(recipe) / 1e9)} B transistors at the density of logic"
     if has is not None:
         said += f"; the chip has {significant(has.value / 1e9)} B"
     return [("room for", said)]
@@ -143,7 +149,7 @@ def waterfall(made: Made) -> Table:
         if name in made.cost.parts:
             low, middle, high = thirds(made.cost.parts[name])
             cells = (_usd(low), _usd(middle), _usd(high))
-            rows.append((name, *cells, f"{share(made, made.cost.parts[name]):.0%}"))
+            rows.append((name, *cells, f"{percent(share(made, made.cost.parts[name]))}"))
     low, middle, high = made.total.low, made.total.median, made.total.high
     rows.append(("total", _usd(low), _usd(middle), _usd(high), ""))
     return Table(
@@ -160,7 +166,7 @@ def _usd(value: float) -> str:
 
 def causes(total: Spread) -> list[Bars]:
     """What the range comes from, where something stands out."""
-    rows = tuple((words(one.key), one.share, f"{one.share:.0%}") for one in total.sources)
+    rows = tuple((words(one.key), one.share, f"{percent(one.share)}") for one in total.sources)
     return [Bars(rows=rows, title="where the range comes from")] if rows else []
 
 
@@ -185,8 +191,13 @@ def dies_table(made: Made) -> Table:
     )  # fmt: skip
 
 
+def percent(share: float) -> str:
+    """A share as `39 %`."""
+    return f"{100 * share:.0f} %"
+
+
 def _percent(samples: Number) -> str:
-    return f"{float(np.median(samples)):.0%}"
+    return percent(float(np.median(samples)))
 
 
 def yields_by_model(die: DieRecipe) -> dict[str, float]:
@@ -200,7 +211,7 @@ def yields_by_model(die: DieRecipe) -> dict[str, float]:
 
 
 def _by_model(die: DieRecipe) -> str:
-    return ", ".join(f"{model} {share:.0%}" for model, share in yields_by_model(die).items())
+    return ", ".join(f"{model} {percent(share)}" for model, share in yields_by_model(die).items())
 
 
 def inputs_of(recipe: Recipe) -> list[tuple[str, Fact]]:
@@ -242,10 +253,12 @@ def inputs_table(inputs: Iterable[tuple[str, Fact]], mark: dict[str, str]) -> Ta
 
 
 def cited(key: str) -> str:
+    """A source of the tables as a line."""
+    return line_of(TYPED if key == COMMAND_LINE else tables.source(key))
+
+
+def line_of(one: Source) -> str:
     """A source as a line."""
-    one = tables.source(key) if key != "command line" else None
-    if one is None:
-        return "typed by the user"
     said = ", ".join(word for word in (one.title, one.publisher, one.date, one.url) if word)
     return said + ("" if one.seen == "read" else f" ({one.seen})")
 
@@ -259,12 +272,14 @@ def compared(made: tuple[Made, ...]) -> Table:
         rows.append((
             die.recipe.node.id, "EUV" if die.recipe.node.euv else "DUV",
             f"{die.recipe.count} × {significant(die.recipe.area.value)}",
+            significant(room(one.recipe) / 1e9),
             _percent(die.sold_yield), f"{np.median(die.per_wafer * die.sold_yield):.1f}",
             _usd(float(np.median(_logic(one.cost)))), _usd(low), _usd(middle), _usd(high),
         ))  # fmt: skip
     return Table(
-        columns=("node", "light", "mm²", "sold", "good a wafer", "dies USD", "P10", "P50", "P90"),
-        rows=tuple(rows), align="lllrrrrrr", title="side by side, USD a chip",
+        columns=("node", "light", "mm²", "room for B", "sold", "good a wafer", "dies USD", "P10",
+                 "P50", "P90"),
+        rows=tuple(rows), align="lllrrrrrrr", title="side by side, USD a chip",
     )  # fmt: skip
 
 

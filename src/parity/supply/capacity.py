@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from parity.catalogue.build import parse_toml, read_record
@@ -22,11 +23,13 @@ from parity.supply.cost import Cost
 from parity.supply.recipe import Recipe
 from parity.supply.tables import drawn
 
+#: What stands in a file without a source of its own.
+TYPED = Source(title="typed by the user")
 #: What may run out, in the order in which a tie is named.
 INPUTS = ("logic", "memory", "packages")
 MONTHS = 12
 _LARGEST_FILE = 1_000_000
-_MOST_ESTIMATES = 50
+_MOST_ESTIMATES, _MOST_UNITS = 50, 1e12
 
 
 class Estimate(Record, frozen=True):
@@ -50,6 +53,11 @@ class Scenario(Record, frozen=True, kw_only=True):
     hbm_stacks: Count = None
     packages: Count = None
     estimates: tuple[Estimate, ...] = ()
+    sources: dict[str, Source] = msgspec.field(default_factory=dict)  # of a file of one's own
+
+    def source(self, key: str) -> Source:
+        """The source of that key. Raises `UnknownName`."""
+        return self.sources[key] if key in self.sources else tables.source(key)
 
 
 @dataclass(frozen=True)
@@ -134,14 +142,20 @@ def scenario(name: str) -> Scenario:
 
 def _read(text: Text) -> Scenario:
     table = parse_toml(text)
-    own = table.pop("sources", {})
-    if not isinstance(own, dict) or not all(isinstance(one, dict) for one in own.values()):
-        raise BadFile(f"{text.shown}: `sources` must be tables.")
-    typed = Source(title="typed by the user")
-    known = {**catalogue().sources, **tables.sources(), COMMAND_LINE: typed, **own}
-    found = read_record(table, Scenario, Place(text.shown), text.id, known)
+    at = Place(text.shown)
+    own = table.get("sources", {})
+    if not isinstance(own, dict):
+        raise BadFile(f"{at.into('sources')}: tables were expected.")
+    known = {**catalogue().sources, **tables.sources(), COMMAND_LINE: TYPED, **own}
+    found = read_record(table, Scenario, at, text.id, known)
     if len(found.estimates) > _MOST_ESTIMATES:
-        raise BadFile(f"{text.shown}: at most {_MOST_ESTIMATES} estimates are read.")
+        raise BadFile(f"{at}: at most {_MOST_ESTIMATES} estimates are read.")
+    for one in found.estimates:
+        if not 0 < one.units < _MOST_UNITS or one.source not in known:
+            raise BadFile(
+                f"{at.into('estimates')}: {shorten(one.what)!r} needs units above zero and a "
+                "source that is known."
+            )
     if found.share is not None and found.share.high > 1:
-        raise BadFile(f"{text.shown}: `share` is above one; a share of the wafers was expected.")
+        raise BadFile(f"{at.into('share')}: above one; a share of the wafers was expected.")
     return found

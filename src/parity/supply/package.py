@@ -45,8 +45,8 @@ def packaging(recipe: Recipe, silicon_mm2: Number, draw: Draw) -> Packaging:
     """
     kind, below = recipe.package, tables.substrate()
     key = f"package.{kind.id}"
-    stack = recipe.memory.hbm.area_mm2 if recipe.memory else None
-    beside = recipe.sites * drawn(stack, f"{key}.stack_mm2", draw) if stack else 0.0
+    hbm = recipe.memory.hbm if recipe.memory else None
+    beside = recipe.sites * drawn(hbm.area_mm2, f"memory.{hbm.id}.area_mm2", draw) if hbm else 0.0
     area = (silicon_mm2 + beside) * drawn(kind.area_factor, f"{key}.area_factor", draw)
     bumps = (silicon_mm2 + beside) * drawn(kind.bump_usd_per_mm2, f"{key}.bump", draw)
     per_wafer, raw, own_yield = np.zeros(()), np.zeros(()), np.ones(())
