@@ -153,10 +153,11 @@ def test_divisions_are_legal_and_none_comes_twice() -> None:
     assert len(rows) == len(layout)
 
 
-def test_the_median_sample_is_the_plan() -> None:
+def test_the_median_sample_is_near_the_plan() -> None:
+    """A little below it: a slow sample loses requests to the latency, a fast one gains none."""
     own = job("llama-3.1-70b", "h20", tpot_s=0.05)
     found = best_replica(model("llama-3.1-70b"), own, machine(chip("h20")), engine())
-    rates = sampled_rates(own, found, Sampler(samples=128))
-    assert rates.shape == (128,)
-    assert np.median(rates) == pytest.approx(found.requests_per_s_per_chip, rel=0.1)
+    rates = sampled_rates(own, found, Sampler(samples=1024))
+    assert rates.shape == (1024,)
+    assert 0.85 < np.median(rates) / found.requests_per_s_per_chip < 1.0
     assert rates.min() > 0
