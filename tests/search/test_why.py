@@ -24,7 +24,7 @@ from parity.search.why_measured import measured_serving, measured_training, trai
 from parity.search.why_serving import serving_effects
 from parity.search.why_sweep import axes
 from parity.search.why_training import searched, seconds, training_case, training_effects
-from parity.search.why_ways import Change, both, most, serving_case
+from parity.search.why_ways import Change, both, most, part_of, serving_case
 from parity.serve_questions import Said, serving_chips, serving_question, work
 from parity.train_questions import trained
 from parity.workload.find import model as find_model
@@ -147,10 +147,10 @@ def test_few_layouts_are_as_good_as_all(trained_on_h100):
 def test_few_ways_are_as_good_as_all():
     """Of a mixture of experts, against a search of all ways on the better chip."""
     case = serving("deepseek-v3", "32xh200", "aggregated")
-    for key in ("memory.bandwidth", "memory.capacity", "scale_out.bandwidth"):
-        figure = next(one for one in figures(case.machine, ("fp8",)) if one.key == key)
-        better = improved(case.machine, figure, 2.0)
-        few = both(case, Change(target=better, gain=2.0))[1]
+    for figure in figures(case.machine, ("fp8", "bf16")):
+        key, better = figure.key, improved(case.machine, figure, 2.0)
+        part = "" if key == "memory.capacity" else part_of(key)
+        few = both(case, Change(target=better, gain=2.0 if part else 1.0, part=part))[1]
         every = both(replace(case, found=None), Change(target=better))[1]
         assert few.rate == pytest.approx(every.rate, rel=1e-6), key
 

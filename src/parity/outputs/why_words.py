@@ -75,7 +75,7 @@ def ladder(rungs: tuple[Rung, ...], title: str) -> Bars:
     rows = []
     for rung in rungs:
         share = best / rung.time_s
-        lost = f"−{100 * (before - share):.1f}  " if before - share > NEGLIGIBLE else ""
+        lost = f"-{100 * (before - share):.1f}  " if before - share > NEGLIGIBLE else ""
         rows.append((LOSS_WORDS[rung.loss], share, f"{lost}{100 * share:.1f} %"))
         before = share
     return Bars(tuple(rows), title)
@@ -136,7 +136,8 @@ def helps(effects: tuple[Effect, ...], speed: str) -> str:
         return "No figure of the chip would help much, even doubled."
     rest = f"; better {named(none)} would bring nothing" if none else ""
     verb = "Half of" if best.lever.endswith(("latency", "launches")) else "Twice"
-    return f"{verb} {best.lever} would help most ({percent(gain)} {speed}){rest}."
+    watts = " at the same watts" if best.lever.startswith("compute.") else ""
+    return f"{verb} {best.lever}{watts} would help most ({percent(gain)} {speed}){rest}."
 
 
 def named(names: list[str]) -> str:

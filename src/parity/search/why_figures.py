@@ -38,7 +38,7 @@ class Figure:
 
 
 def figures(target: Machine, dtypes: Iterable[str]) -> tuple[Figure, ...]:
-    """The figures that an answer rests on: peaks of `dtypes`, memory, links, launches.
+    """The figures that an answer rests on: peaks of `dtypes`, memory, watts, links, launches.
 
     A peak grows at the same rating in watts, as by `chip@key=value`. What narrow products hold of
     theirs is known by the watts for each 16-bit FLOP/s, so beside them the 16-bit peak brings the
@@ -56,6 +56,8 @@ def figures(target: Machine, dtypes: Iterable[str]) -> tuple[Figure, ...]:
     ]
     found.append(Figure("memory.bandwidth", _mean(target.memory_bandwidth_bytes_per_s), "byte/s"))
     found.append(Figure("memory.capacity", _mean(target.memory_bytes), "byte"))
+    if target.tdp_w is not None:
+        found.append(Figure("physical.tdp", _mean(target.tdp_w), "W"))
     names = {level.name for level in target.levels}
     up, out = link_facts(chip, target.cluster_id)
     if names & set(_INSIDE) and up is not None:

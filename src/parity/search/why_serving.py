@@ -20,7 +20,7 @@ from parity.search.precision import precision_of
 from parity.search.prefill import prefills
 from parity.search.replica import replicas
 from parity.search.why_figures import FACTORS, Effect, figures, improved, ratio, words_of
-from parity.search.why_ways import Change, ServingCase, both, job_of
+from parity.search.why_ways import Change, ServingCase, both, job_of, part_of
 from parity.workload.precision import HALVES
 from parity.workload.speculation import accepted_tokens
 
@@ -39,8 +39,9 @@ def serving_effects(case: ServingCase) -> tuple[Effect, ...]:
         for factor in FACTORS:
             better = improved(case.machine, figure, factor)
             if better is not None:
-                gain = 1.0 if figure.key == "memory.capacity" else factor
-                change = Change(target=better, gain=gain)
+                roomier = figure.key == "memory.capacity"
+                gain, part = (1.0, "") if roomier else (factor, part_of(figure.key))
+                change = Change(target=better, gain=gain, part=part)
                 effects.append(_effect(case, figure.key, words_of(factor), change, base))
     for lever, amount, change in levers(case):
         one = _effect(case, lever, amount, change, base)

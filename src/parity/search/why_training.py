@@ -99,10 +99,7 @@ def _hardware(case: TrainingCase, figure: Figure, factor: float) -> Effect | Non
         return None
     old = case.plan.time_s
     if figure.key == "memory.capacity":
-        rows = np.flatnonzero(case.fits(factor))
-        i = rows[int(np.argmin(comparable(case.found.time_s[rows])))]
-        new, layout = float(case.found.time_s[i]), case.found.layout.take(np.array([i]))
-        held = old
+        held, (new, layout) = old, roomiest(case, factor)
     else:
         held = seconds(case, better)
         new, layout = replanned(case, better, factor)
@@ -137,6 +134,15 @@ def replanned(case: TrainingCase, target: Machine, factor: float) -> tuple[float
     time = np.broadcast_to(step.time_s, (len(rows),))
     i = int(np.argmin(comparable(time)))
     return float(time[i]), rows.take(np.array([i]))
+
+
+def roomiest(case: TrainingCase, factor: float) -> tuple[float, Layout]:
+    """The fastest step in `factor` times the memory, and its layout. [s]"""
+    rows = np.flatnonzero(case.fits(factor))
+    if not len(rows):  # the plan's number of replicas is none of those that divide the batch
+        return case.plan.time_s, case.plan.layout
+    i = rows[int(np.argmin(comparable(case.found.time_s[rows])))]
+    return float(case.found.time_s[i]), case.found.layout.take(np.array([i]))
 
 
 def other_layout(case: TrainingCase, layout: Layout) -> str:

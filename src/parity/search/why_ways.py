@@ -8,7 +8,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from parity.catalogue.machine import Machine, Number
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.serving import Steady, steady_state
 from parity.evaluate.serving_memory import room_for_cache
-from parity.evaluate.step import served
+from parity.evaluate.step import Step, served
 from parity.layout.layout import Layout
 from parity.layout.serving import describe_replica
 from parity.search.prefill import pass_seconds, prefills
@@ -32,7 +32,7 @@ from parity.search.replica import (
 )
 from parity.search.serve import ServingPlan, bound_by
 from parity.search.serving_plan import ANY_S, ServingQuestion
-from parity.search.why_figures import stated
+from parity.search.why_figures import LAUNCHES, stated
 from parity.timing.engine import Engine
 
 #: Memory up to so many times the chip's is looked at.
@@ -111,7 +111,8 @@ class Change:
     target: Machine | None = None
     engine: Engine | None = None
     job: ServingJob | None = None  # as asked, prompts included
-    gain: float = 1.0  # by which ways may be better for it
+    gain: float = 1.0  # by which a figure is better, and so at most ways that use it
+    part: str = ""  # of a step that the figure shortens, as in `_PARTS`; empty: any
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def most(case: ServingCase, change: Change, *, held: bool) -> Way | None:
         pool=replace(own, machine=change.target or own.machine, job=change.job or own.job),
     )
     try:
-        found = _decoding(case, changed, change.gain, held=held)
+        found = _decoding(case, changed, change, held=held)
         if found is None or not case.apart:
             return found
         return joined(found, _prompting(case, changed, held=held))
@@ -163,7 +164,7 @@ def joined(decode: Way, prompts: float) -> Way | None:
 
 
 def _decoding(
-    case: ServingCase, question: ServingQuestion, gain: float, *, held: bool
+    case: ServingCase, question: ServingQuestion, change: Change, *, held: bool
 ) -> Way | None:
     """The most of a chip that decodes, or does all."""
     arch, target = question.arch, question.pool.machine
@@ -176,7 +177,7 @@ def _decoding(
         every = replicas(arch, tried, target, question.engine, question.pool.chips or np.inf)
         layout, batch, budget = every.layout, every.steady.decoding, every.token_budget
     else:
-        rows = np.flatnonzero(case.gains <= gain * (1 + 1e-6))
+        rows = np.flatnonzero(case.gains <= _most_gain(case, change) * (1 + 1e-6))
         layout = case.found.layout.take(rows)
         batch, budget = case.found.steady.decoding[rows], case.found.token_budget[rows]
     if not len(layout):
@@ -256,6 +257,38 @@ def _each(
     if chips is None:
         return amount / layout.chips
     return amount * np.floor(chips / layout.chips) / chips
+
+
+#: Parts of a step that a figure shortens, with the figures that do.
+_PARTS: dict[str, Callable[[Step], Number]] = {
+    "compute": lambda step: step.cost.compute_s,
+    "memory": lambda step: step.cost.memory_s,
+    "link": lambda step: step.communication_s,
+    "launch": lambda step: step.cost.launch_s,
+}
+
+
+def part_of(key: str) -> str:
+    """The part of a step that a figure shortens: `memory` for `memory.bandwidth`."""
+    if key.startswith(("compute.", "physical.")):
+        return "compute"
+    if key == "memory.bandwidth":
+        return "memory"
+    return "launch" if key == LAUNCHES else "link"
+
+
+def _most_gain(case: ServingCase, change: Change) -> Number:
+    """By how much a change can better each way: of a step T, P of which it shortens by f at most,
+    T / (T - P·(1 - 1/f)), of the kind of step that gains most. [1]
+    """
+    if not change.part or change.gain <= 1.0:
+        return change.gain
+    assert case.found is not None
+    gains = []
+    for one in (case.found.steady.decode, case.found.steady.prompt):
+        saved = _PARTS[change.part](one) * (1 - 1 / change.gain)
+        gains.append(one.total_s / np.maximum(one.total_s - saved, one.total_s / change.gain))
+    return np.maximum(*gains)
 
 
 def _gains(case: ServingCase) -> Number:

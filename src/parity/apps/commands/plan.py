@@ -69,12 +69,8 @@ def serve(
     trace: words.Trace = None,
     speed: words.Speed = None,
     profile: words.Profile = None,
-    isl: Annotated[
-        str | None, Parameter(group=words.WORK, help="Tokens of a prompt.", show_default=False)
-    ] = None,
-    osl: Annotated[
-        str | None, Parameter(group=words.WORK, help="Tokens of an answer.", show_default=False)
-    ] = None,
+    isl: words.ServingIsl = None,
+    osl: words.ServingOsl = None,
     prefix: words.Prefix = None,
     speculate: words.Speculate = 0,
     dtype: Annotated[str, Parameter(group=words.WORK, help="Dtype of the weights.")] = "auto",
@@ -85,12 +81,7 @@ def serve(
     p: words.Percentile = None,
     simulate: words.Simulate = False,
     mode: words.Mode = "auto",
-    prefill_on: Annotated[
-        str | None,
-        Parameter(
-            group=words.CHIPS, show_default=False, help="Other chips that take the prompts: 8xh100."
-        ),
-    ] = None,
+    prefill_on: words.PrefillOn = None,
     cluster: words.Cluster = "",
     top: words.Top = 3,
     samples: words.Samples = 256,
