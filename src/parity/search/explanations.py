@@ -1,4 +1,4 @@
-"""What each finding means and what helps, at length: data, from which the docs are checked."""
+"""What each finding means and what helps, at length, as the docs say it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,6 @@ class Explanation(Record, frozen=True):
     title: str
     text: str
     helps: str = ""
-
-    def markdown(self, code: str) -> str:
-        """The section of the docs."""
-        helps = f"\n*What helps:* {self.helps}" if self.helps else ""
-        return f"## {code}: {self.title}\n\n{self.text}{helps}"
 
 
 @cache
