@@ -22,6 +22,7 @@ from parity.outputs.ladder import ladder_answer
 from parity.outputs.matching import MatchQuestion, match_answer
 from parity.outputs.mixed import mixed_answer
 from parity.outputs.planning import plan_answer
+from parity.outputs.supplied import asked_supply, with_supply
 from parity.questions import (
     Quantity,
     Run,
@@ -85,6 +86,8 @@ def plan_train(
     exhaustive: bool = False,
     pareto: bool = False,
     samples: int = USUAL_SAMPLES.samples,
+    to: str | None = None,
+    risk: bool = False,
     report: Report | None = None,
 ) -> Answer:
     """The best layout to train `model` on the chips `on`, its days, memory, energy and range.
@@ -96,27 +99,29 @@ def plan_train(
     stops training, and from a failure to the next step; None takes what others published. top:
     layouts shown. fix: axes of the layout held at a value, as in `tp=8,schedule=1f1b`. exhaustive:
     try all there is. pareto: also the layouts that none beats in time, memory and chips. samples:
-    of what is uncertain, for the ranges. report: called with (layouts evaluated, of how many).
+    of what is uncertain, for the ranges. to: country, for what export rules say of the chips. risk:
+    also what they hang on: vendor, foundry, maker of memory, licence.
+    report: called with (layouts evaluated, of how many).
 
     With several kinds, `512xa100,256xh20`, the plan gives each kind its part; with days one of them
     may go without a count.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
-    drawn = sampler(samples)
+    drawn, supply = sampler(samples), asked_supply(to, risk)
     run = training_run(model, tokens, seq, gbs, software_generation, lora)
     batch, *more = batches = merged(parse_fleet(on))
     space = Space(pinned(fix), exhaustive, report=report)
+    stated = stated_failures(mtbf, checkpoint, restart)
     if more:
         if cluster:
             raise UsageError("--cluster wires one kind of chip; in a fleet each has its usual one.")
         if space.fixed or exhaustive or pareto:
             raise UsageError("--fix, --exhaustive and --pareto take one kind of chip in --on.")
-        own_figures = stated_failures(mtbf, checkpoint, restart)
-        return _plan_fleet(run, batches, days, dtype, own_figures, top, drawn)
+        answer = _plan_fleet(run, batches, days, dtype, stated, top, drawn)
+        return with_supply(answer, [batch.chip for batch in batches], supply)
     if pareto and (days is not None or batch.count is None):
         raise UsageError("--pareto takes a count in --on, as in `--on 64xh100`, and no --days.")
-    stated = stated_failures(mtbf, checkpoint, restart)
     found = trained(
         run, batch, days=days, dtype=dtype, cluster=cluster, stated=stated, top=top, space=space
     )
@@ -124,7 +129,8 @@ def plan_train(
     front = trades(arch, found.run.job, target, era, batch.count or 1, space) if pareto else ()
     runs = tuple(running.run_of(arch, plan, era, stated, drawn) for plan in found.plans)
     days_asked = days is not None
-    return plan_answer(arch, runs, found.wall, found.findings, days_asked=days_asked, front=front)
+    answer = plan_answer(arch, runs, found.wall, found.findings, days_asked=days_asked, front=front)
+    return with_supply(answer, [batch.chip], supply)
 
 
 def _plan_fleet(
@@ -180,13 +186,15 @@ def match(
     engine_generation: str = CURRENT_ENGINE,
     ladder: bool = False,
     samples: int = USUAL_SAMPLES.samples,
+    to: str | None = None,
+    risk: bool = False,
 ) -> Answer:
     """How many of each wanted chip do the work of the chips `have`, at their own best layouts.
 
     With `train` the same step in the same time; else the same requests a second, at saturation or
     within `ttft` and `tpot`. `days` or `tokens_per_second` set the target where there is no `have`.
     ladder: instead the wanted chips, and that of `have`, in order of what one of them does.
-    samples: as in `plan_train`.
+    samples, to, risk: as in `plan_train`.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
     """
@@ -197,23 +205,27 @@ def match(
         raise UsageError(f"{' and '.join(given)} each set the target; give one of them.")
     if days is not None and not train:
         raise UsageError("--days sets the target of a training match; add --train.")
-    drawn = sampler(samples)
+    drawn, supply = sampler(samples), asked_supply(to, risk)
+    chips = [batch.chip for batch in wanted]
     if ladder:
         if days is not None or tokens_per_second is not None:
             raise UsageError("--ladder puts chips in order; it takes no target but --have.")
-        return _ladder(
+        answer = _ladder(
             model, have, wanted, tokens, seq, gbs, isl, osl, ttft, tpot, dtype, kv,
             software_generation, engine_generation, train=train,
         )  # fmt: skip
-    if train:
-        return _match_training(
+        chips += [one_kind(have, "--have").chip] if have else []
+    elif train:
+        answer = _match_training(
             model, have, wanted, tokens, seq, gbs, days, tokens_per_second, dtype,
             software_generation, drawn,
         )  # fmt: skip
-    return _match_serving(
-        model, have, wanted, isl, osl, ttft, tpot, tokens_per_second, dtype, kv, engine_generation,
-        drawn,
-    )  # fmt: skip
+    else:
+        answer = _match_serving(
+            model, have, wanted, isl, osl, ttft, tpot, tokens_per_second, dtype, kv,
+            engine_generation, drawn,
+        )  # fmt: skip
+    return with_supply(answer, chips, supply)
 
 
 def _match_training(

@@ -13,6 +13,7 @@ from functools import partial
 from parity.outputs.envelope import Answer
 from parity.outputs.serving import serving_answer
 from parity.outputs.serving_fields import Told
+from parity.outputs.supplied import asked_supply, with_supply
 from parity.questions import Quantity, asked_dtype, few, sampler
 from parity.search.confirm import Trial
 from parity.search.grid import Report
@@ -57,6 +58,8 @@ def plan_serve(
     cluster: str = "",
     top: int = 3,
     samples: int = USUAL_SAMPLES.samples,
+    to: str | None = None,
+    risk: bool = False,
     report: Report | None = None,
 ) -> Answer:
     """How many of the chips `on` serve `model` under a load within latencies, laid out how.
@@ -74,12 +77,13 @@ def plan_serve(
     requests, which are then simulated one by one; `simulate` is `p=99`. trace: a file of requests,
     or `azure-conv` or `mooncake-conversation`, that are planned for and simulated, as fast as they
     came, `speed` times as fast, or at `rps`. samples: of what is uncertain, for the range.
-    report: called with (requests answered, of how many).
+    to, risk: as in `plan_train`. report: called with (requests answered, of how many).
 
     Raises `UsageError` for words that cannot be read, `UnknownName`, `BadFile` for a trace,
     `MissingFact`, `Infeasible` with P1xx.
     """
     arch, batch, drawn = find_model(model), serving_chips(on, "--on"), sampler(samples)
+    supply = asked_supply(to, risk)
     said = Said(
         isl, osl, prefix, profile, rps, concurrency, users, think, ttft, tpot, speculate, trace,
         speed,
@@ -98,4 +102,5 @@ def plan_serve(
         asked.assumed, trades(question),
         priced_choices(question, passed, asked_dtype(kv), solve), trace or "",
     )  # fmt: skip
-    return serving_answer(told)
+    chips = [one.machine.chip for one in (pool, prompts) if one is not None]
+    return with_supply(serving_answer(told), chips, supply)

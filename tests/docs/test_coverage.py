@@ -82,6 +82,7 @@ QUESTIONS = [
     ("rules", "810e", "--on-date", "2024-06-01"),
     ("fab", "h100", "--node", "tsmc-4n,tsmc-5", "--volume", "1M"),
     ("fab", "--supply", "smic-7nm-2025"),
+    ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100,l4", "--to", "CN", "--risk"),
 ]
 LAYERS = ("timing", "layout", "evaluate", "search", "economics")
 

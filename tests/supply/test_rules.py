@@ -275,8 +275,10 @@ def test_a_condition_is_data():
 
 
 def test_the_column_of_another_answer():
-    assert column(load.chip("h100"), "CN") == "caught, 3A090.a.1"
-    assert column(load.chip("t4"), "CN") == "not caught"
-    assert column(load.chip("810e"), "CN", DAY).startswith("cannot tell: ")
+    assert column(load.chip("h100"), "CN") == "caught, 3A090.a.1; 2 measures in CN"
+    assert column(load.chip("h100"), "CN", DAY) == "caught, 3A090.a.1"
+    assert column(load.chip("t4"), "JP") == "not caught"
+    assert column(load.chip("910c"), "CN") == "no export; US guidance: a risk"
+    assert column(load.chip("h100"), "BR", DAY) == "cannot tell: destination"
     with pytest.raises(UnknownName):
         column(load.chip("h100"), "nowhere")

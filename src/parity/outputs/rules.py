@@ -12,7 +12,7 @@ from parity.outputs.envelope import Answer
 from parity.outputs.figures import marks, span
 from parity.outputs.rules_fields import fields
 from parity.record import Finding
-from parity.supply.rules import NOTICE, Assessment, Period, Ruling, Trade
+from parity.supply.rules import Assessment, Period, Ruling, Trade, notice
 from parity.supply.rules_condition import Margin
 from parity.supply.rules_data import book
 from parity.supply.thresholds import Quantity
@@ -63,7 +63,7 @@ def rules_answer(
     shown = tuple(dict.fromkeys(r.rule.source for r in _shown(judged[0].found)))
     content = {
         "answer": {
-            "notice": _notice(),
+            "notice": notice(),
             "known_to": held.known_to.isoformat(),
             "on_date": on.isoformat(),
             "from": way.origin.code,
@@ -158,7 +158,7 @@ def _parts(judged: Sequence[Judged], cited: tuple[str, ...], *, chart: bool) -> 
         yield _timeline(judged)
     if chart:
         yield _chart(judged)
-    yield Words(_notice())
+    yield Words(notice())
 
 
 def _quantities(found: Assessment) -> Table:
@@ -339,10 +339,6 @@ def _about(judged: Sequence[Judged]) -> Iterable[Finding]:
             f"{one.label} cannot be told: {why} is not held, or its range spans a threshold.",
             f"{' or '.join(fixes)} with a figure of your own" if fixes else "",
         )
-
-
-def _notice() -> str:
-    return NOTICE.format(known_to=f"{book().known_to:%Y-%m}")
 
 
 def _next(judged: Sequence[Judged], way: Trade) -> tuple[str, ...]:

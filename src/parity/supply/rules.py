@@ -27,8 +27,6 @@ from parity.supply.thresholds import Quantity, Thresholds, thresholds
 
 Verdict = Literal["caught", "not_caught", "cannot_tell"]
 
-NOTICE = "Rules known to {known_to}; a screening aid, not legal advice."
-
 
 class Trade(Record, frozen=True):
     """From where to where, and where the buyer has its headquarters."""
@@ -69,6 +67,11 @@ class Assessment(Record, frozen=True):
     unknown: tuple[str, ...]
     rulings: tuple[Ruling, ...]  # of the rules in force that reach the trade, either side
     history: tuple[Period, ...]
+
+
+def notice() -> str:
+    """What every answer says of itself."""
+    return f"Rules known to {book().known_to:%Y-%m}; a screening aid, not legal advice."
 
 
 def trade(origin: str, to: str, headquarters: str = "") -> Trade:
@@ -145,17 +148,36 @@ def history(rulings: tuple[Ruling, ...]) -> tuple[Period, ...]:
     return tuple(periods)
 
 
-def column(chip: Chip, to: str, on: date | None = None, origin: str = "US") -> str:
-    """The verdict on a chip in a few words, for a column of another answer.
+def exported(chip: Chip, to: str) -> Trade:
+    """The trade of a chip from its vendor's home, or the United States where that is not held.
 
     Raises `UnknownName` for a country.
     """
-    found = assess(thresholds(chip), trade(origin, to), on or book().known_to)
-    if found.verdict == "caught" and found.deciding:
-        return f"caught, {found.deciding.clause}"
-    if found.verdict == "cannot_tell":
-        return f"cannot tell: {', '.join(found.unknown)}"
-    return "not caught"
+    return trade(home_of(chip.vendor) or "US", to)
+
+
+def column(chip: Chip, to: str, on: date | None = None) -> str:
+    """What rules say of a chip that its vendor exports, in a few words, for a column.
+
+    Both sides: the exporter's verdict, and how many measures of the buyer's country apply. Raises
+    `UnknownName` for a country.
+    """
+    way = exported(chip, to)
+    found = assess(thresholds(chip), way, on or book().known_to)
+    said = "not caught"
+    if way.origin == way.to:
+        said = "no export"
+    elif found.verdict == "caught" and found.deciding:
+        said = f"caught, {found.deciding.clause}"
+    elif found.verdict == "cannot_tell":
+        said = f"cannot tell: {', '.join(found.unknown).replace('_', ' ')}"
+    applies = [one.rule.kind for one in found.rulings if one.met]
+    if "risk" in applies:
+        said += "; US guidance: a risk"
+    measures = applies.count("measure")
+    if measures:
+        said += f"; {measures} measure{'s' if measures > 1 else ''} in {way.to.code}"
+    return said
 
 
 def _decides(one: Ruling) -> bool:

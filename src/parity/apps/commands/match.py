@@ -44,6 +44,8 @@ def match(
     ] = False,
     html: words.Html = None,
     samples: words.Samples = 256,
+    to: words.To = None,
+    risk: words.Risk = False,
 ) -> Answer:
     """Count how many of one chip equal so many of another."""
     asked = {name: value for name, value in locals().items() if name != "html"}

@@ -42,6 +42,8 @@ def train(
     exhaustive: words.Exhaustive = False,
     pareto: words.Pareto = False,
     samples: words.Samples = 256,
+    to: words.To = None,
+    risk: words.Risk = False,
 ) -> Answer:
     """Plan a training run: layout, days, memory, energy and their range."""
     asked = locals()  # the parameters, which are those of the function
@@ -85,6 +87,8 @@ def serve(
     cluster: words.Cluster = "",
     top: words.Top = 3,
     samples: words.Samples = 256,
+    to: words.To = None,
+    risk: words.Risk = False,
     html: words.Html = None,
     svg: words.Svg = None,
 ) -> Answer:

@@ -12,6 +12,7 @@ TARGET = Group("Target", sort_key=2)
 CHIPS = Group("Chips", sort_key=3)
 SEARCH = Group("Search", sort_key=4)
 FAILURES = Group("Failures", sort_key=4)
+SUPPLY = Group("Supply", sort_key=5)
 FILES = Group("Files", sort_key=5)
 
 Model = Annotated[
@@ -191,5 +192,22 @@ Pareto = Annotated[
         group=SEARCH,
         negative="",
         help="Show the layouts of up to as many chips that none beats in time, memory, chips.",
+    ),
+]
+To = Annotated[
+    str | None,
+    Parameter(
+        group=SUPPLY,
+        show_default=False,
+        help="Country: what export rules say of the chips, as in CN.",
+    ),
+]
+Risk = Annotated[
+    bool,
+    Parameter(
+        group=SUPPLY,
+        negative="",
+        show_default=False,
+        help="Show the share on one vendor, foundry, maker of memory, licence.",
     ),
 ]
