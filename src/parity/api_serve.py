@@ -102,5 +102,5 @@ def plan_serve(
         asked.assumed, trades(question),
         priced_choices(question, passed, asked_dtype(kv), solve), trace or "",
     )  # fmt: skip
-    chips = [one.machine.chip for one in (pool, prompts) if one is not None]
+    chips = [one.machine.chip for one in (question.pool, question.prompts) if one is not None]
     return with_supply(serving_answer(told), chips, supply)
