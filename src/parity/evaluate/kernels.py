@@ -185,6 +185,7 @@ def fused_attention(
     """
     width = (work.qk_dim + work.v_dim) / 2
     share = attention_shape_efficiency(work.keys, width, rate.attention_shape)
+    share = np.where(share > 0, share, 1.0)  # without keys there is nothing to do, at any rate
     moved = traffic * work.elements * ACTIVATION_BYTES
     if not work.cached:
         speed = flop_per_s * share
