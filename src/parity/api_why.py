@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import signature
 
 from parity.api import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS
 from parity.catalogue.spec import merged, parse_fleet
 from parity.errors import Infeasible, UsageError
+from parity.evaluate.goodput import Stated
 from parity.outputs.envelope import Answer
 from parity.outputs.why import WhyTold, serving_answer, training_answer
 from parity.outputs.why_code import code_answer
-from parity.questions import Quantity, stated_failures, training_run
+from parity.questions import Quantity, Run, stated_failures, training_run
 from parity.record import Finding
 from parity.search.explanations import CODE
 from parity.search.grid import Space
@@ -26,6 +28,19 @@ from parity.timing.software import CURRENT
 from parity.train_questions import trained
 from parity.workload.find import model as find_model
 
+#: Options that ask about training alone, and about serving alone, by the names of the parameters.
+TRAINS = {
+    "tokens": "--tokens", "seq": "--seq", "gbs": "--gbs", "days": "--days", "lora": "--lora",
+    "software_generation": "--software", "mtbf": "--mtbf", "checkpoint": "--checkpoint",
+    "restart": "--restart", "fix": "--fix",
+}  # fmt: skip
+SERVES = {
+    "isl": "--isl", "osl": "--osl", "rps": "--rps", "concurrency": "--concurrency",
+    "users": "--users", "think": "--think", "ttft": "--ttft", "tpot": "--tpot",
+    "profile": "--profile", "prefix": "--prefix", "speculate": "--speculate", "kv": "--kv",
+    "engine_generation": "--engine", "mode": "--mode", "prefill_on": "--prefill-on",
+}  # fmt: skip
+
 
 def why(
     model: str,
@@ -38,6 +53,9 @@ def why(
     days: Quantity | None = None,
     lora: int | None = None,
     software_generation: str = CURRENT,
+    mtbf: Quantity | None = None,
+    checkpoint: Quantity | None = None,
+    restart: Quantity | None = None,
     fix: Iterable[str] = (),
     isl: Quantity | None = None,
     osl: Quantity | None = None,
@@ -69,29 +87,16 @@ def why(
     Latencies of serving hold on average. Raises `UsageError` for words that cannot be read or do
     not belong together, `MissingFact`, `Infeasible` with P1xx.
     """
+    given = dict(locals())  # the words, by the names of the parameters
     if on is None:
         return _code(model)
-    trains = {
-        "--tokens": tokens != DEFAULT_TOKENS, "--seq": seq != DEFAULT_SEQ,
-        "--gbs": gbs != DEFAULT_GBS, "--days": days is not None, "--lora": lora is not None,
-        "--software": software_generation != CURRENT, "--fix": bool(tuple(fix)),
-    }  # fmt: skip
-    serves = {
-        "--isl": isl, "--osl": osl, "--rps": rps, "--concurrency": concurrency, "--users": users,
-        "--think": think, "--ttft": ttft, "--tpot": tpot, "--profile": profile,
-        "--prefix": prefix, "--speculate": speculate or None, "--kv": kv != "auto" or None,
-        "--engine": engine_generation, "--mode": mode != "auto" or None,
-        "--prefill-on": prefill_on,
-    }  # fmt: skip
-    _apart(
-        train, [k for k, v in trains.items() if v], [k for k, v in serves.items() if v is not None]
-    )
+    fixed = tuple(fix)
+    _apart(given | {"fix": fixed}, train=train)
     swept = axes(sweep) if sweep is not None else None
     if train:
-        return _training(
-            model, on, tokens, seq, gbs, days, lora, software_generation, tuple(fix), dtype,
-            cluster, swept, measured or "",
-        )  # fmt: skip
+        run = training_run(model, tokens, seq, gbs, software_generation, lora)
+        stated, space = stated_failures(mtbf, checkpoint, restart), Space(pinned(fixed))
+        return _training(run, on, days, dtype, cluster, stated, space, swept, measured or "")
     said = Said(
         isl, osl, prefix, profile, rps, concurrency, users, think, ttft, tpot, speculate, None, None
     )
@@ -108,9 +113,11 @@ def _code(word: str) -> Answer:
     )
 
 
-def _apart(train: bool, trains: list[str], serves: list[str]) -> None:
+def _apart(given: dict[str, object], *, train: bool) -> None:
     """Raises `UsageError` where words of training and of serving are mixed."""
-    wrong = serves if train else trains
+    usual = signature(why).parameters
+    own = SERVES if train else TRAINS
+    wrong = [option for name, option in own.items() if given[name] != usual[name].default]
     if wrong:
         verb = "asks" if len(wrong) == 1 else "ask"
         about = "serving; leave out --train" if train else "training; add --train"
@@ -118,25 +125,19 @@ def _apart(train: bool, trains: list[str], serves: list[str]) -> None:
 
 
 def _training(
-    model: str,
+    run: Run,
     on: str,
-    tokens: Quantity,
-    seq: Quantity,
-    gbs: Quantity,
     days: Quantity | None,
-    lora: int | None,
-    generation: str,
-    fix: tuple[str, ...],
     dtype: str,
     cluster: str,
+    stated: Stated,
+    space: Space,
     swept: tuple[Axis, Axis | None] | None,
     measured: str,
 ) -> Answer:
-    run = training_run(model, tokens, seq, gbs, generation, lora)
     batches = merged(parse_fleet(on))
     if len(batches) != 1:
         raise UsageError(f"--on names {len(batches)} kinds of chip; `why` takes one.")
-    space, stated = Space(pinned(fix)), stated_failures(None, None, None)
     found = trained(
         run, batches[0], days=days, dtype=dtype, cluster=cluster, stated=stated, top=1, space=space
     )
