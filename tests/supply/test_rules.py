@@ -14,6 +14,7 @@ from msgspec import structs
 from parity.catalogue import load
 from parity.catalogue.spec import override
 from parity.errors import UnknownName
+from parity.record import Fact
 from parity.supply.countries import country, geography, home_of
 from parity.supply.rules import assess, column, ruling, trade
 from parity.supply.rules_condition import Condition, answered, holds
@@ -25,6 +26,7 @@ from parity.supply.thresholds import (
     memory_bandwidth_density,
     nonplanar,
     performance_density,
+    stack_thresholds,
     thresholds,
     total_processing_performance,
 )
@@ -49,22 +51,43 @@ def test_the_equations_broadcast():
     assert bidirectional(np.array([25e9, 300e9])).tolist() == [50e9, 600e9]
 
 
+def exact(value: float, unit: str) -> Fact:
+    return Fact(value, value, value, unit, "user", "test")
+
+
 @pytest.mark.parametrize(
-    ("name", "density", "controlled", "exception"),
+    ("name", "bandwidth", "area", "density", "controlled", "exception"),
     [
-        ("hbm2", 2.8, True, True), ("hbm2e", 4.2, True, False), ("hbm3", 6.8, True, False),
-        ("hbm3e", 10.2, True, False), ("hbm4", 14.5, True, False),
-        ("gddr7", 0.8, False, False), ("lpddr5x", 0.4, False, False),
+        ("HBM2", 256, 92, 2.8, True, True), ("HBM2E", 460, 110, 4.2, True, False),
+        ("HBM3", 819, 121, 6.8, True, False), ("HBM3E", 1229, 121, 10.2, True, False),
+        ("HBM4", 2048, 141, 14.5, True, False), ("GDDR7", 128, 168, 0.8, False, False),
+        ("LPDDR5X", 68, 174, 0.4, False, False),
     ],
 )  # fmt: skip
-def test_memory_in_stacks(name, density, controlled, exception):
-    facts = stack(name)
+def test_memory_sold_by_itself(name, bandwidth, area, density, controlled, exception):
+    facts = stack_thresholds(name, exact(bandwidth * 1e9, "byte/s"), exact(area, "mm2"))
     quantity = facts.quantities["memory_bandwidth_density"]
     assert quantity.value == pytest.approx(density, abs=0.06)
     assert ruling(RULES["us-3a090c-2024"], facts, CHINA).met is controlled
     assert ruling(RULES["us-exception-hbm"], facts, CHINA).met is exception
     assert assess(facts, CHINA, date(2024, 12, 1)).verdict == "not_caught"
     assert (assess(facts, CHINA, date(2024, 12, 2)).verdict == "caught") is controlled
+
+
+@pytest.mark.parametrize("name", ["hbm2", "hbm2e", "HBM3", "hbm3e", "hbm4"])
+def test_every_stack_in_production_is_over_2(name):
+    """As the rule of 2024 says of those that were in production then."""
+    assert ruling(RULES["us-3a090c-2024"], stack(name), CHINA).met is True
+
+
+def test_an_hbm2_stack_is_on_either_side_of_the_exception():
+    """256 to 307 GB/s over some 92 mm2: 2.8 to 3.3 and above, against 3.3."""
+    assert ruling(RULES["us-exception-hbm"], stack("hbm2"), CHINA).met is None
+    assert ruling(RULES["us-exception-hbm"], stack("hbm3"), CHINA).met is False
+
+
+def test_what_is_no_stack_is_none():
+    assert stack("h100") is None
 
 
 def test_memory_bandwidth_density_is_in_gb_per_s_and_mm2():

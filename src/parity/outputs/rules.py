@@ -283,7 +283,7 @@ def _chart(judged: Sequence[Judged]) -> Chart:
     series = [
         Series(
             one.label,
-            tuple((m / 12, LEVELS[_verdict_on(one.found, day)] + 0.06 * i)
+            tuple((m / 12, _level(one.found, day, i))
                   for m, day in enumerate(months)),
             joined=True,
         )
@@ -295,6 +295,11 @@ def _chart(judged: Sequence[Judged]) -> Chart:
         "0 not caught, 1 cannot tell, 2 caught",
         tuple(series),
     )
+
+
+def _level(found: Assessment, day: date, place: int) -> float:
+    level, apart = LEVELS[_verdict_on(found, day)], 0.06 * place
+    return level - apart if level == max(LEVELS.values()) else level + apart
 
 
 def _verdict_on(found: Assessment, day: date) -> str:

@@ -34,6 +34,7 @@ def _quantity(quantity: Quantity) -> dict[str, object]:
     return {
         "value": quantity.value, "low": quantity.low, "high": quantity.high, "unit": quantity.unit,
         "figures": list(quantity.figures), "missing": list(quantity.missing), "note": quantity.note,
+        "sources": list(quantity.sources),
     }  # fmt: skip
 
 

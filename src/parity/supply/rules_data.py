@@ -11,9 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 from parity.catalogue.schema import Source
-from parity.record import Provenance, Record
+from parity.record import Record
 from parity.supply.countries import Country
 from parity.supply.rules_condition import COMPARISONS, Condition
+from parity.supply.tables import memories
 from parity.supply.thresholds import UNITS, Thresholds, stack_thresholds
 from parity.units import parse
 
@@ -67,21 +68,12 @@ class Rule(Record, frozen=True, kw_only=True):
     unless: Clause | None = None
 
 
-class Stack(Record, frozen=True):
-    """A memory stack sold by itself."""
-
-    bandwidth: str
-    area: str
-    provenance: Provenance
-
-
 class Book(Record, frozen=True):
     """Every rule that is held, and until when rules were looked for."""
 
     known_to: date
     sources: dict[str, Source]
     rules: tuple[Rule, ...]
-    stacks: dict[str, Stack]
 
 
 @cache
@@ -94,12 +86,11 @@ def book() -> Book:
 
 
 def stack(name: str) -> Thresholds | None:
-    """The quantities of a memory stack by name, `hbm3e`; None where there is none."""
-    held = book().stacks.get(name.strip().lower())
-    if held is None:
+    """The quantities of a generation of memory stacks, `hbm3e`; None where there is none."""
+    held = memories().get(name.strip().lower())
+    if held is None or held.bandwidth is None or held.area_mm2 is None:
         return None
-    bandwidth = parse(held.bandwidth, "byte/s", name)
-    return stack_thresholds(name.strip().lower(), bandwidth, parse(held.area, "mm2", name))
+    return stack_thresholds(held.id, held.bandwidth, held.area_mm2)
 
 
 def in_force(rule: Rule, on: date) -> bool:

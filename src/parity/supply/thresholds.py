@@ -58,6 +58,7 @@ class Quantity(Record, frozen=True):
     figures: tuple[str, ...] = ()  # paths of the catalogue that it rests on
     missing: tuple[str, ...] = ()  # and those that nobody published
     note: str = ""
+    sources: tuple[str, ...] = ()  # keys of the bibliography behind the figures
 
 
 class Thresholds(Record, frozen=True):
@@ -109,11 +110,18 @@ def thresholds(chip: Chip) -> Thresholds:
     return Thresholds(chip.id, chip.vendor, quantities, market)
 
 
-def stack_thresholds(name: str, bandwidth: float, area_mm2: float) -> Thresholds:
-    """The quantity of a memory stack sold by itself: `bandwidth` [byte/s] over `area_mm2`."""
-    density = memory_bandwidth_density(bandwidth, area_mm2)
-    unit = UNITS["memory_bandwidth_density"]
-    quantity = Quantity(unit, density, density, density)
+def stack_thresholds(name: str, bandwidth: Fact, area: Fact) -> Thresholds:
+    """The quantity of a memory stack sold by itself: `bandwidth` [byte/s] over `area` [mm2]."""
+    quantity = Quantity(
+        UNITS["memory_bandwidth_density"],
+        memory_bandwidth_density(bandwidth.value, area.value),
+        memory_bandwidth_density(bandwidth.low, area.high),
+        memory_bandwidth_density(bandwidth.high, area.low),
+        ("bandwidth", "area"),
+        note=f"{bandwidth.value / 1e9:,.4g} GB/s{_unsure(bandwidth)} over {area.value:,.4g} mm2"
+        f"{_unsure(area)}",
+        sources=tuple(dict.fromkeys((bandwidth.source, area.source))),
+    )
     return Thresholds(name, "", {"memory_bandwidth_density": quantity}, None, stack=True)
 
 
@@ -132,14 +140,14 @@ class _Rate(NamedTuple):
     low: float
     high: float
     path: str
-    rate: float
+    fact: Fact
 
 
 def _rate(path: str, fact: Fact) -> _Rate:
     value, low, high = (
         total_processing_performance(rate, BITS[path]) for rate in (fact.value, fact.low, fact.high)
     )
-    return _Rate(value, low, high, path, fact.value)
+    return _Rate(value, low, high, path, fact)
 
 
 def _tpp(chip: Chip) -> Quantity:
@@ -155,7 +163,8 @@ def _tpp(chip: Chip) -> Quantity:
     same = [one for one in rates if one.value >= least]
     best = min(same, key=lambda o: (o.high - o.low, o.path.startswith("compute.vector"), -o.value))
     others = [one for one in rates if one.value < least]
-    note = f"{best.path.rpartition('.')[2]} at {best.rate / 1e12:,.6g} T/s x {BITS[best.path]} bits"
+    dtype, rate = best.path.rpartition(".")[2], best.fact.value / 1e12
+    note = f"{dtype} at {rate:,.6g} T/s x {BITS[best.path]} bits{_unsure(best.fact)}"
     return Quantity(
         "1",
         best.value,
@@ -163,6 +172,7 @@ def _tpp(chip: Chip) -> Quantity:
         max(one.high for one in (best, *others)),
         (best.path,),
         note=note,
+        sources=(best.fact.source,),
     )
 
 
@@ -182,8 +192,9 @@ def _density(chip: Chip, tpp: Quantity) -> Quantity:
     low = performance_density(tpp.low, area.high)
     high = performance_density(tpp.high, area.low)
     value = None if tpp.value is None else performance_density(tpp.value, area.value)
-    note = f"{area.value:,.6g} mm2 of logic dies"
-    return Quantity(unit, value, low, high, (*tpp.figures, path), missing, note)
+    note = f"{area.value:,.6g} mm2 of logic dies{_unsure(area)}"
+    figures, sources = (*tpp.figures, path), tuple(dict.fromkeys((*tpp.sources, area.source)))
+    return Quantity(unit, value, low, high, figures, missing, note, sources)
 
 
 def _least_density(chip: Chip, tpp: Quantity) -> tuple[float, str]:
@@ -225,9 +236,13 @@ def _total(parts: Iterable[tuple[str, Fact | None]]) -> Quantity:
     low = bidirectional(sum(fact.low for _, fact in facts))
     high = math.inf if missing else bidirectional(sum(fact.high for _, fact in facts))
     value = None if missing else bidirectional(sum(fact.value for _, fact in facts))
-    shown = " + ".join(f"{path} {2 * fact.value / 1e9:,.4g} GB/s" for path, fact in facts)
+    shown = " + ".join(
+        f"{path} {bidirectional(fact.value) / 1e9:,.4g} GB/s{_unsure(fact)}" for path, fact in facts
+    )
     figures = tuple(path for path, _ in facts)
-    return Quantity("byte/s", value, low, high, figures, missing, shown and f"{shown}, both ways")
+    note = f"{shown}, both ways" if shown else ""
+    sources = tuple(dict.fromkeys(fact.source for _, fact in facts))
+    return Quantity("byte/s", value, low, high, figures, missing, note, sources)
 
 
 def _sum(one: Quantity, other: Quantity) -> Quantity:
@@ -239,6 +254,7 @@ def _sum(one: Quantity, other: Quantity) -> Quantity:
         one.high + other.high,
         (*one.figures, *other.figures),
         (*one.missing, *other.missing),
+        sources=tuple(dict.fromkeys((*one.sources, *other.sources))),
     )
 
 
@@ -246,4 +262,10 @@ def _figure(chip: Chip, path: str, unit: str) -> Quantity:
     fact = figure_at(chip, path)
     if fact is None:
         return Quantity(unit, None, 0.0, math.inf, missing=(path,))
-    return Quantity(unit, fact.value, fact.low, fact.high, (path,))
+    note = f"{path}{_unsure(fact)}"
+    return Quantity(unit, fact.value, fact.low, fact.high, (path,), (), note, (fact.source,))
+
+
+def _unsure(fact: Fact) -> str:
+    """How a figure is known, where it was not read or measured."""
+    return "" if fact.provenance in ("read", "measured", "user") else f" ({fact.provenance})"
