@@ -109,6 +109,28 @@ def test_history_is_drawn(run, tmp_path):
     assert NOTICE in page.read_text()
 
 
+def test_more_chips_than_a_chart_can_show_have_none(run, tmp_path):
+    done = run("rules", "vendor=huawei", "--svg", str(tmp_path / "a.svg"))
+    assert done.code == 2
+    assert "this answer has no chart" in done.err
+
+
+def test_a_chip_of_the_destination_is_said_not_to_be_exported(run):
+    found = run("rules", "910c,h100", "--json").json["findings"]
+    (home,) = (f for f in found if "nothing is exported" in f["message"])
+    assert home["message"].startswith("ascend910c: the vendor is at home in China")
+    (chip,) = run("rules", "910c", "--from", "CN", "--json").json["answer"]["chips"]
+    assert chip["verdict"] == "not_caught"
+
+
+def test_every_known_quantity_says_its_source(run):
+    known = run("chips", "h20", "--json").json["chips"][0]["sources"]
+    (chip,) = run("rules", "h20", "--json").json["answer"]["chips"]
+    for name, quantity in chip["quantities"].items():
+        assert quantity["sources"], name
+    assert set(chip["quantities"]["tpp"]["sources"]) <= set(known)
+
+
 def test_from_python():
     answer = parity.rules("a800", on_date="2023-11-16")
     assert answer.to_dict()["answer"]["chips"][0]["verdict"] == "not_caught"

@@ -12,6 +12,7 @@ from parity.outputs.envelope import Answer
 from parity.outputs.figures import marks, span
 from parity.outputs.rules_fields import fields
 from parity.record import Finding
+from parity.supply.countries import home_of
 from parity.supply.rules import Assessment, Period, Ruling, Trade, notice
 from parity.supply.rules_condition import Margin
 from parity.supply.rules_data import book
@@ -19,7 +20,7 @@ from parity.supply.thresholds import Quantity
 from parity.units import render, significant
 
 RULE_CHECK_FAILED = 5
-#: With more chips than this the days before are left to `--json` and to the chart.
+#: With more chips than this the days before are left to `--json`.
 FEW = 6
 SUMMED = ("tpp", "performance_density", "dram_bandwidth", "io_bandwidth")
 UNITLESS = ("1", "TPP/mm2", "GB/s/mm2")
@@ -58,7 +59,7 @@ def rules_answer(
     With `check` exit 5 unless none may be caught; with `chart` the verdict is drawn over time.
     """
     held = book()
-    findings = (*_about_date(on), *_about(judged), *_notes(judged))
+    findings = (*_about_date(on), *_about(judged), *_at_home(judged, way), *_notes(judged))
     cited = dict.fromkeys(r.rule.source for one in judged for r in one.found.rulings)
     shown = tuple(dict.fromkeys(r.rule.source for r in _shown(judged[0].found)))
     content = {
@@ -156,7 +157,7 @@ def _parts(judged: Sequence[Judged], cited: tuple[str, ...], *, chart: bool) -> 
         yield _summary(judged)
     if len(judged) <= FEW:
         yield _timeline(judged)
-    if chart:
+    if chart and len(judged) <= FEW:
         yield _chart(judged)
     yield Words(notice())
 
@@ -319,6 +320,15 @@ def _about_date(on: date) -> Iterable[Finding]:
             "warning",
             f"Rules were looked for until {held.known_to}: later ones are not in this answer.",
         )
+
+
+def _at_home(judged: Sequence[Judged], way: Trade) -> Iterable[Finding]:
+    """Chips that the destination makes itself need not come from elsewhere."""
+    own = [one.label for one in judged if home_of(one.found.facts.vendor) == way.to.code]
+    if own and way.origin != way.to:
+        named = ", ".join(own[:FEW]) + (f" and {len(own) - FEW} more" if len(own) > FEW else "")
+        message = f"{named}: the vendor is at home in {way.to.name}; within it nothing is exported."
+        yield Finding("P603", "note", message, f"`--from {way.to.code}`")
 
 
 def _notes(judged: Sequence[Judged]) -> Iterable[Finding]:
