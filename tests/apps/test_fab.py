@@ -95,6 +95,13 @@ def test_a_chip_without_a_price_for_its_memory_says_so(run):
     assert priced["findings"] == []
 
 
+def test_a_chip_without_its_memory_is_compared_in_what_is_left(run):
+    text = run("fab", "h100", "--hbm", "none").out
+    published = text[text.index("published estimates") :]
+    assert re.search(r"^  logic ", published, re.M)
+    assert not re.search(r"^  memory ", published, re.M)
+
+
 def test_pages_and_charts_are_written(run, tmp_path):
     page, chart = tmp_path / "a.html", tmp_path / "a.svg"
     assert run("fab", "h20", "--html", str(page), "--svg", str(chart)).code == 0
@@ -131,6 +138,7 @@ def test_pages_and_charts_are_written(run, tmp_path):
         (("ppu",), 2, "--node"),
         (("ppu", "--node", "smic-n2"), 3, "ppu-96@die.area=600mm2"),
         (("wse3",), 3, "wafer-scale"),
+        (("h20", "--node", "tsmc-2", "--volume", "1M"), 3, "No design cost"),
         (("--supply", "smic"), 2, "smic-7nm-2025"),
         (("--supply", "none.toml"), 2, "no file"),
         (("--supply", "smic-7nm-2025", "--yield", "20%,30%"), 2, "one yield"),

@@ -289,7 +289,11 @@ def _logic(cost: Cost) -> Number:
 
 def estimates_table(made: Made) -> Table | None:
     """What others published of the chip; None where nobody did."""
-    found = [one for one in validation.published() if one.chip == made.recipe.name]
+    found = [
+        one
+        for one in validation.published()
+        if one.chip == made.recipe.name and one.part in validation.split(made.cost)
+    ]
     rows = tuple(
         (one.part, _usd(one.usd), _usd(validation.part_usd(made.cost, one.part)),
          f"{validation.part_usd(made.cost, one.part) / one.usd - 1:+.0%}",

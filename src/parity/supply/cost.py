@@ -71,7 +71,7 @@ def cost_of(recipe: Recipe, draw: Draw) -> Cost:
 
     Dies: wafer price over dies that can be sold. Memory by the gigabyte. Package and what is lost
     in it: `packaging`, `lost_in_assembly`. Design and masks over the units made, where they are
-    said. Raises `MissingFact`.
+    said. Raises `MissingFact`, and `Infeasible` where a design has no published cost.
     """
     dies = tuple(_die(recipe, die, draw) for die in recipe.dies)
     flat = sum(die.area_mm2 * die.recipe.count for die in dies if not die.recipe.stacked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from parity.catalogue.machine import Draw, Number
-from parity.errors import MissingFact
+from parity.errors import Infeasible
 from parity.supply import tables
 from parity.supply.recipe import DieRecipe
 from parity.supply.tables import drawn
@@ -24,12 +24,15 @@ def design_usd(die: DieRecipe, area_mm2: Number, draw: Draw) -> Number:
     """Design of a die up to its first tape-out, without the masks. [USD]
 
     A share grows with the area, the rest is fixed [Feng, Ma 2022, section 3.1]. Raises
-    `MissingFact` where no figure is published for the class of the node.
+    `Infeasible` where no figure is published for the class of the node.
     """
     key = str(die.node.class_nm)
     known = tables.designs().get(key)
     if known is None:
-        raise MissingFact(die.node.id, "design cost", "…")
+        raise Infeasible(
+            f"No design cost is published for the {key} nm class of {die.node.id}; without "
+            "--volume the cost is that of making alone."
+        )
     whole = drawn(known.nre_usd, f"design.{key}.nre_usd", draw)
     scaled = whole * (1.0 - BY_AREA + BY_AREA * area_mm2 / REFERENCE_MM2)
     return np.maximum(scaled - masks_usd(die, draw), 0.0)

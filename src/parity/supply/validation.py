@@ -10,7 +10,7 @@ from importlib.resources import files
 import numpy as np
 
 from parity.catalogue import load
-from parity.catalogue.machine import Draw, central
+from parity.catalogue.machine import Draw, Number, central
 from parity.record import Record
 from parity.supply.cost import Cost, cost_of
 from parity.supply.recipe import recipe_of
@@ -64,14 +64,15 @@ def published() -> tuple[Published, ...]:
     )  # fmt: skip
 
 
+def split(cost: Cost) -> dict[str, Number]:
+    """The parts as estimates split them: logic is silicon and its yield loss. [USD]"""
+    logic = cost.parts["silicon"] + cost.parts["die yield loss"]
+    return {**cost.parts, "logic": logic, "total": cost.total_usd}
+
+
 def part_usd(cost: Cost, part: str) -> float:
-    """The median of a part as estimates split it: logic is silicon and its yield loss."""
-    parts = {
-        **cost.parts,
-        "logic": cost.parts["silicon"] + cost.parts["die yield loss"],
-        "total": cost.total_usd,
-    }
-    return float(np.median(parts[part]))
+    """The median of a part of `split`. [USD]"""
+    return float(np.median(split(cost)[part]))
 
 
 def table(draw: Draw = central) -> tuple[Compared, ...]:
