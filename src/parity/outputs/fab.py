@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec import structs
 
-from parity.catalogue.machine import Draw, Number, central
+from parity.catalogue.machine import Draw, Number
 from parity.outputs.document import Chart, Document, Part, Series
 from parity.outputs.envelope import Answer
 from parity.outputs.fab_tables import (
@@ -21,6 +21,7 @@ from parity.outputs.fab_tables import (
     inputs_table,
     percent,
     share,
+    thirds,
     triple,
     waterfall,
     words,
@@ -112,21 +113,31 @@ def _estimates(name: str) -> list[dict[str, object]]:
 
 
 def _chart(made: tuple[Made, ...]) -> Chart:
-    """The cost over the yield of the dies."""
-    series = []
-    for one in made[:MOST_CURVES]:
-        curve = []
-        for sold in YIELDS:
-            cost = cost_of(selling(one.recipe, sold), central)
-            curve.append((100 * sold, float(np.ravel(cost.total_usd)[0])))
-        series.append(Series(one.recipe.dies[0].node.id, tuple(curve), joined=True))
-    same = {one.name: one for one in series}
+    """The cost over the yield of the dies: the median by node, or the range of one."""
+    by_node = {one.recipe.dies[0].node.id: one.recipe for one in made}
+    curves = {node: _over_yields(one) for node, one in list(by_node.items())[:MOST_CURVES]}
+    if len(curves) == 1:
+        (curve,) = curves.values()
+        lines = {"P90": 2, "P50": 1, "P10": 0}
+        series = [_line(name, curve, at) for name, at in lines.items()]
+    else:
+        series = [_line(node, curve, 1) for node, curve in curves.items()]
     return Chart(
         title="Cost of a chip over the yield of its dies",
         x="dies that can be sold [%]",
-        y="USD a chip, at the stated figures",
-        series=tuple(same.values()),
+        y="USD a chip" if len(curves) == 1 else "USD a chip, P50",
+        series=tuple(series),
     )
+
+
+def _over_yields(recipe: Recipe) -> list[tuple[float, float, float]]:
+    """P10, P50 and P90 of the cost at each of `YIELDS`."""
+    return [thirds(cost_of(selling(recipe, sold), USUAL_SAMPLES).total_usd) for sold in YIELDS]
+
+
+def _line(name: str, curve: list[tuple[float, float, float]], at: int) -> Series:
+    points = zip(YIELDS, curve, strict=True)
+    return Series(name, tuple((100 * sold, ends[at]) for sold, ends in points), joined=True)
 
 
 def _findings(case: FabCase) -> tuple[Finding, ...]:

@@ -109,7 +109,7 @@ def _die(recipe: Recipe, die: DieRecipe, draw: Draw) -> DieCost:
     defects = area / MM2_PER_CM2 * density
     whole = die_yield(recipe.model, defects, clustering, layers)
     if recipe.stated_yield is not None:
-        sold = whole = drawn(recipe.stated_yield, f"die.{recipe.name}.yield", draw)
+        sold = drawn(recipe.stated_yield, f"die.{recipe.name}.yield", draw)
     elif die.harvested:
         share = drawn(die.core_share, "yields.core_share", draw)
         sold = sellable_yield(
