@@ -78,7 +78,6 @@ def cost_answer(
         content=content,
         document=document,
         exit_code=asked.plan.exit_code,
-        keep=True,
     )
 
 
