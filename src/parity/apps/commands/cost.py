@@ -60,7 +60,7 @@ def cost(
     html: words.Html = None,
     svg: words.Svg = None,
 ) -> Answer:
-    """Count what a day, a token or a run costs, rented or owned, and what it earns."""
+    """Count what a day, a token or a run costs, and what it earns."""
     asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
     from parity import costing
     from parity.outputs.page import write_page, write_svg
