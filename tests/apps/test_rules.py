@@ -123,6 +123,11 @@ def test_a_chip_of_the_destination_is_said_not_to_be_exported(run):
     assert chip["verdict"] == "not_caught"
 
 
+def test_a_processor_for_general_use_is_said_to_be_one(run):
+    assert "for general use" in run("rules", "xeon-8592p").out
+    assert "for general use" not in run("rules", "a10").out
+
+
 def test_every_known_quantity_says_its_source(run):
     known = run("chips", "h20", "--json").json["chips"][0]["sources"]
     (chip,) = run("rules", "h20", "--json").json["answer"]["chips"]

@@ -111,6 +111,13 @@ class TestDates:
     def test_rules_hold_from_their_first_to_their_last_day(self, chip, day, verdict):
         assert assess(thresholds(load.chip(chip)), CHINA, day).verdict == verdict
 
+    def test_the_rule_of_2022_ends_the_day_before_that_of_2023_begins(self):
+        old, new = RULES["us-3a090-2022"], RULES["us-3a090-2023"]
+        last = date(2023, 11, 16)
+        assert (in_force(old, last), in_force(new, last)) == (True, False)
+        after = last + timedelta(1)
+        assert (in_force(old, after), in_force(new, after)) == (False, True)
+
     def test_history_has_no_gap_and_ends_open(self):
         for name in ("a100", "a800", "h20", "mi308x", "v100", "810e"):
             found = assess(thresholds(load.chip(name)), CHINA, DAY).history
@@ -172,6 +179,10 @@ class TestDestinations:
                  for origin in ("US", "TW")]  # fmt: skip
         assert "us-case-by-case-2026" in eased[0]
         assert "us-case-by-case-2026" not in eased[1]
+
+    def test_a_rule_on_all_the_world_is_not_on_its_maker(self):
+        way = trade("TW", "US")
+        assert reaches(RULES["us-diffusion-2025"], *(way.origin, way.to, way.headquarters)) is False
 
     def test_china_s_own_measures_look_at_foreign_chips(self):
         day = date(2026, 2, 1)
@@ -285,6 +296,37 @@ def test_a_verdict_on_a_range_is_that_of_every_point_in_it(tpp, density, i, j):
     point = tuple(low + (high - low) * at / 10 for (low, high), at in ((tpp, i), (density, j)))
     there = ruling(rule, made((point[0],) * 2, (point[1],) * 2, True), CHINA).met
     assert met is None or met is there
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "inside"),
+    [("memory.bandwidth", "6.49TB/s", True), ("memory.bandwidth", "6.5TB/s", False),
+     ("fp8", "2624TFLOP/s", True), ("fp8", "2625TFLOP/s", False)],
+)  # fmt: skip
+def test_case_by_case_review_ends_at_21_000_and_6500(field, value, inside):
+    facts = thresholds(override(load.chip("h200"), field, value))
+    assert ruling(RULES["us-case-by-case-2026"], facts, CHINA).met is inside
+
+
+def test_rates_that_differ_by_more_than_rounding_are_not_one():
+    """TF32 and FP16 of an L4 are its FP8 units at another width; half of it would be others."""
+    chip = load.chip("l4")
+    assert thresholds(override(chip, "fp16", "100TFLOP/s")).quantities["tpp"].value == 242 * 8
+    assert thresholds(override(chip, "fp16", "125TFLOP/s")).quantities["tpp"].value == 2000
+    wide = override(override(chip, "int8", "230..300TOP/s"), "fp8", "230..300TFLOP/s")
+    tpp = thresholds(wide).quantities["tpp"]
+    assert (tpp.low, tpp.value, tpp.high) == (121 * 16, 265 * 8, 300 * 8)
+
+
+def test_a_range_is_tried_between_thresholds_too():
+    between = Condition(quantity="tpp", above=2.0, below=3.0)
+    facts = {"tpp": Quantity("1", 2.0, 2.0, 3.0)}
+    assert answered(lambda at: holds(between, at, "y"), (between,), facts).met is None
+
+
+def test_exactly_2_gb_per_s_and_mm2_is_not_over_2():
+    facts = stack_thresholds("made", exact(200e9, "byte/s"), exact(100, "mm2"))
+    assert ruling(RULES["us-3a090c-2024"], facts, CHINA).met is False
 
 
 def test_a_condition_is_data():

@@ -59,7 +59,13 @@ def rules_answer(
     With `check` exit 5 unless none may be caught; with `chart` the verdict is drawn over time.
     """
     held = book()
-    findings = (*_about_date(on), *_about(judged), *_at_home(judged, way), *_notes(judged))
+    findings = (
+        *_about_date(on),
+        *_about(judged),
+        *_at_home(judged, way),
+        *_processors(judged),
+        *_notes(judged),
+    )
     cited = dict.fromkeys(r.rule.source for one in judged for r in one.found.rulings)
     shown = tuple(dict.fromkeys(r.rule.source for r in _shown(judged[0].found)))
     content = {
@@ -329,6 +335,16 @@ def _at_home(judged: Sequence[Judged], way: Trade) -> Iterable[Finding]:
         named = ", ".join(own[:FEW]) + (f" and {len(own) - FEW} more" if len(own) > FEW else "")
         message = f"{named}: the vendor is at home in {way.to.name}; within it nothing is exported."
         yield Finding("P603", "note", message, f"`--from {way.to.code}`")
+
+
+def _processors(judged: Sequence[Judged]) -> Iterable[Finding]:
+    named = [one.label for one in judged if one.found.facts.processor]
+    if named:
+        message = (
+            f"{', '.join(named[:FEW])}: a processor for general use, judged by the matrix units in "
+            "its cores. Whether 3A090 counts those was not found."
+        )
+        yield Finding("P603", "note", message)
 
 
 def _notes(judged: Sequence[Judged]) -> Iterable[Finding]:

@@ -69,6 +69,7 @@ class Thresholds(Record, frozen=True):
     quantities: dict[str, Quantity]
     data_centre: bool | None  # whether it is designed or marketed for data centres
     stack: bool = False  # whether it is memory sold by itself
+    processor: bool = False  # whether it is a processor for general use
 
 
 def total_processing_performance(rate: Number, bits: Number) -> Number:
@@ -107,7 +108,9 @@ def thresholds(chip: Chip) -> Thresholds:
         "transistors": _figure(chip, "physical.transistors", "1"),
     }
     market = {"": None, "data-centre": True}.get(chip.market, False)
-    return Thresholds(chip.id, chip.vendor, quantities, market)
+    return Thresholds(
+        chip.id, chip.vendor, quantities, market, processor=chip.family in ("cpu", "apple")
+    )
 
 
 def stack_thresholds(name: str, bandwidth: Fact, area: Fact) -> Thresholds:
