@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Literal, TypeVar
 
@@ -78,6 +78,7 @@ class NoPrice(MissingFact):
         Exception.__init__(self, message)
 
 
+@lru_cache(maxsize=4096)
 def parse_date(text: str, what: str = "a date") -> date:
     """The first day of a year, month or day. Raises `UsageError`."""
     match = _DATE.fullmatch(text.strip())
@@ -177,6 +178,7 @@ def ends_of(one: Quote | Operating) -> tuple[float, float]:
     return low, high
 
 
+@cache
 def newest() -> date:
     """The day of the newest price that is held: what `today` means, so that answers stay."""
     return max(quote.day for quote in quotes())

@@ -42,6 +42,9 @@ from parity.workload.training import TrainingJob
 FASTER = 1.5
 #: What stands in the way of a chip that the catalogue does not hold enough of.
 MISSING_FIGURE = "missing figure"
+#: With more chips than this nothing is said of what a measurement would narrow: it takes as long as
+#: the ranges themselves.
+MOST_NARROWED = 12
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,15 @@ def quality(target: Machine, dtype: str) -> tuple[Finding, ...]:
     return (*weak_figures(target.chip, dtype), *unmeasured(target.chip, dtype, basis))
 
 
-def counted(count: int, relative: Answering, target: Machine, sampler: Sampler) -> Spread:
+def counted(
+    count: int, relative: Answering, target: Machine, sampler: Sampler, *, narrowed: bool = True
+) -> Spread:
     """The range of a count whose work takes `relative` of the time predicted, whole nodes. [1]"""
 
     def whole(ratio: float) -> float:
         return float(in_nodes(np.ceil(count * ratio - 1e-9), target.node))
 
-    return spread(relative, sampler).through(whole).holding(count)
+    return spread(relative, sampler, narrowed=narrowed).through(whole).holding(count)
 
 
 def _wall_row(found: Wall, target: Machine, findings: tuple[Finding, ...]) -> Row:
@@ -210,7 +215,8 @@ def match_serving(
             continue
         row = _serving_row(found, this, requests_per_s, reference_power)
         over = ratio(relative_time(this, found), reference)
-        counts = counted(row.count or 1, over, found.machine, sampler)
+        few = len(wanted) <= MOST_NARROWED
+        counts = counted(row.count or 1, over, found.machine, sampler, narrowed=few)
         findings = (*chosen, *quality(target, found.multiplied))
         rows.append(replace(row, findings=findings, spread=counts))
     return rows

@@ -63,14 +63,17 @@ class Spread:
         return replace(self, low=min(self.low, value), high=max(self.high, value), known=known)
 
 
-def spread(answering: Answering, sampler: Sampler) -> Spread:
-    """The range of an answer over all figures that it draws, and what that comes from."""
+def spread(answering: Answering, sampler: Sampler, *, narrowed: bool = True) -> Spread:
+    """The range of an answer over all figures that it draws, and what that comes from.
+
+    narrowed: also the range with the first of these figures known.
+    """
     seen = Recorder(sampler)
     values = np.ravel(answering(seen))
     low, median, high = (float(end) for end in np.quantile(values, [P10, P50, P90]))
     sources = sources_of(values, seen.columns)
-    if not sources:
-        return Spread(low, median, high)
+    if not sources or not narrowed:
+        return Spread(low, median, high, sources)
     held = replace(sampler, held=sampler.held | {sources[0].key, _whole(sources[0].key)})
     first, last = p10_p90(answering(held))
     return Spread(low, median, high, sources, (first, last))
