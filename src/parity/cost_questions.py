@@ -25,16 +25,17 @@ TOKEN_KINDS = ("in", "out", "cached")
 HOURS_A_DAY = 24
 
 
-def money(said: Mapping[str, Any]) -> Money:
+def money(said: Mapping[str, Any], usual: Mapping[str, object]) -> Money:
     """The words of a question about money, by the names of the parameters of `parity.cost`.
+
+    usual: words of training, as they stand where nobody says them.
 
     Raises `UsageError`, `UnknownName`, `BadQuantity`, `NoPrice`.
     """
     price, sell, train = said["price"], said["sell"], said["train"]
+    _misplaced(said, usual)
     if said["own"] and (said["rent"] or price is not None):
         raise UsageError("--own and --rent or --price are two ways to pay; give one of them.")
-    if train and sell is not None:
-        raise UsageError("--sell is the price of tokens that are served; leave --train out.")
     on = newest() if said["on_date"] is None else parse_date(said["on_date"], "--on-date")
     region, load = region_of(said["region"]), _load(said["utilisation"], train)
     assumed = [] if said["on_date"] else [f"--on-date {on}"]
@@ -43,7 +44,7 @@ def money(said: Mapping[str, Any]) -> Money:
         assumed.append(f"--utilisation {100 * load.value:.0f}% ({load.note}, {load.source})")
     return Money(
         rent=said["rent"] or price is not None,
-        own=said["own"],
+        own=said["own"] or (not said["rent"] and price is None and _owns(said)),
         price=None if price is None else quantity(price, "USD/h", "--price", least=1e-6, most=1e6),
         terms=_terms(said["terms"]),
         region=region,
@@ -54,6 +55,32 @@ def money(said: Mapping[str, Any]) -> Money:
         stated=_stated({option: said[option] for option in _OWNING}),
         assumed=tuple(assumed),
     )
+
+
+#: Words that mean nothing of a training run.
+_SERVING = (
+    "isl", "osl", "rps", "concurrency", "users", "profile", "prefix", "ttft", "tpot",
+    "engine_generation", "utilisation", "sell", "sensitivity",
+)  # fmt: skip
+
+
+def _misplaced(said: Mapping[str, Any], usual: Mapping[str, object]) -> None:
+    """Raises `UsageError` for a word of serving in a question of training, and the reverse."""
+    if said["train"]:
+        wrong = [name for name in _SERVING if said[name] not in (None, False)]
+        of = "of serving; leave it or --train out"
+    else:
+        wrong = [name for name, value in usual.items() if said[name] != value]
+        of = "of training; add --train"
+    if wrong:
+        option = {"engine_generation": "engine"}.get(wrong[0], wrong[0])
+        raise UsageError(f"--{option} is {of}.")
+
+
+def _owns(said: Mapping[str, Any]) -> bool:
+    """Whether a word was said that only chips of one's own have a use for."""
+    words = ("chip_price", "years", "residual", "interest", "staff")
+    return said["used"] or any(said[word] is not None for word in words)
 
 
 def _terms(terms: str) -> str:

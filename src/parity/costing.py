@@ -34,6 +34,7 @@ from parity.search.grid import Report
 from parity.timing.draw import Sampler
 
 #: What the planners are told.
+USUAL = {"tokens": DEFAULT_TOKENS, "seq": DEFAULT_SEQ, "gbs": DEFAULT_GBS, "days": None}
 BOTH = ("dtype", "cluster")
 TRAINED = ("tokens", "seq", "gbs", "days", "report", *BOTH)
 SERVED = (
@@ -132,14 +133,14 @@ def cost(
     Raises `UsageError`, `UnknownName`, `NoPrice`, and what the planners raise.
     """
     said = locals()
-    what = money(said)
+    what = money(said, USUAL)
     work = Work(model, train, {name: said[name] for name in (TRAINED if train else SERVED)})
     batch = one_kind(on, "--on")
     plan = work.plan(on)
     main = costed(plan, batch.chip, work, what, complain=True)
     asked = Asked(model, on, batch.count, what, plan, None if train else list_prices(model, what))
     rows = [*_against(work, what, main, against, against_region)]
-    swings = [*_sensitivity(work, what, on, batch.chip)] if sensitivity and not train else []
+    swings = [*_sensitivity(work, what, on, batch.chip)] if sensitivity else []
     switched = _switch(work, what, main, switch_from, port_cost, port_loss)
     return cost_answer(asked, main, rows, swings, switched)
 

@@ -64,6 +64,14 @@ def test_a_run_costs_its_days(run):
     assert books(run, *OWN, "--train", "--tokens", "100B")["kwh_per_run"] > 0
 
 
+def test_a_word_of_owning_means_chips_of_ones_own(run):
+    words = ("--chip-price", "20000", "--json")
+    assert run(*ONE, *words).json["answer"]["basis"] == "own"
+    assert run(*ONE, *words, "--rent").json["answer"]["basis"] == "rent"
+    used = run("cost", "llama-3.2-1b", "--on", "8xa100", "--used", "--json").json["answer"]
+    assert used["figures"]["chip_usd"]["value"] == 11_000  # of 4,000 to 18,000 in 2026
+
+
 def test_a_curve_of_the_day_counts_with_its_mean(run):
     curve = ",".join(["0.2"] * 12 + ["0.8"] * 12)
     one, two = (books(run, *ONE, "--utilisation", u) for u in (curve, "50%"))
@@ -172,6 +180,10 @@ def test_deepseeks_day_is_near_what_it_published(run):
         (("--sell", "in=1,out=x"), 2, "--sell out"),
         (("--sell", "deepseek-v33"), 2, "deepseek-v3"),
         (("--train", "--sell", "in=1,out=2"), 2, "--train"),
+        (("--train", "--isl", "8k"), 2, "--isl is of serving"),
+        (("--train", "--sensitivity"), 2, "--sensitivity is of serving"),
+        (("--days", "30"), 2, "--days is of training"),
+        (("--tokens", "1T"), 2, "--tokens is of training"),
         (("--switch-from", "8xa100"), 2, "--port-cost"),
         (("--port-loss", "10%"), 2, "--switch-from"),
         (("--against-region", "de"), 2, "--against"),

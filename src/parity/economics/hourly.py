@@ -18,7 +18,6 @@ from parity.record import Fact
 USUAL = (
     "depreciation",
     "network_share",
-    "server_factor",
     "facility_usd_per_w",
     "facility_years",
 )
@@ -48,21 +47,35 @@ def owned(
     """
     if chip.physical.tdp is None:
         raise MissingFact(chip.id, "physical.tdp", "400W")
-    with_server, days_old, words = False, 0, "price given"
+    with_server, days_old, words, factor = False, 0, "price given", operation("server_factor")
     if (price := stated.get("chip_usd")) is None:
         bought = prices.used(chip, on) if used else None
-        if bought is None:
+        if bought is not None:
+            factor = used_server(factor, bought.price.value, prices.purchase(chip, on)[0].price)
+        else:
             bought, with_server = prices.purchase(chip, on)
         price, days_old = bought.price, bought.days_old(on)
         words = bought.price.note or bought.price.source
     nothing = exact(0.0, "not counted")
-    facts = {name: operation(name) for name in USUAL}
+    facts = {name: operation(name) for name in USUAL} | {"server_factor": factor}
     facts |= {"interest": nothing, "residual": nothing, "staff": nothing}
     facts |= {"electricity": operation("electricity", region), **stated}
     facts["server_usd" if with_server else "chip_usd"] = price
     if with_server:
         del facts["server_factor"]
     return Basis("own", f"owned: {words}", {k: Figure(v) for k, v in facts.items()}, days_old)
+
+
+def used_server(factor: Fact, used_usd: float, new: Fact) -> Fact:
+    """What a server costs beside a used chip: from as much cheaper as the chip is, to as if new.
+
+    factor: of new chips. The value lies midway on a scale of ratios.
+    """
+    ratio = max(new.value / used_usd, 1.0)
+    value = 1.0 + (factor.value - 1.0) * ratio**0.5
+    high = 1.0 + (factor.high - 1.0) * ratio
+    words = "from as cheap as the used chip to as dear as of a new one"
+    return Fact(value, factor.low, max(high, value), "1", "estimated", factor.source, words)
 
 
 def per_chip_hour(chip: Chip, draw: Draw, on: date | None = None) -> tuple[str, Fact] | None:

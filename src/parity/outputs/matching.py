@@ -114,12 +114,23 @@ def _cost(question: MatchQuestion, row: Row) -> tuple[str, Fact] | None:
         return None
     low, high = row.low or row.count, row.high or row.count
     count = Fact(row.count, low, high, "1", "derived", "the match")
+    return usd_per_mtoken(row.chip, count, _rate(question))
+
+
+def _rate(question: MatchQuestion) -> float:
+    """Tokens trained on or put out. [1/s]"""
     if question.training:
-        rate = question.training.global_batch_tokens / question.target
-    else:
-        assert question.serving is not None
-        rate = question.target * question.serving.request.output_tokens
-    return usd_per_mtoken(row.chip, count, rate)
+        return question.training.global_batch_tokens / question.target
+    assert question.serving is not None
+    return float(question.target * question.serving.request.output_tokens)
+
+
+def _own_cost(question: MatchQuestion, have: TrainingPlan | Replica) -> str:
+    """What a million tokens cost on the chips held."""
+    count = _count_of(question.have)
+    exact = Fact(count, count, count, "1", "user", "--have")
+    found = usd_per_mtoken(have.machine.chip, exact, _rate(question))
+    return f", {significant(found[1].value)} USD a million tokens" if found else ""
 
 
 def _cost_text(question: MatchQuestion, row: Row) -> str:
@@ -207,7 +218,7 @@ def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fiel
     elif isinstance(have, Replica):
         rows.append((question.have, f"replicas of {have.chips}, batch {have.batch}"))
     if have is not None and (words := price_words(have.machine.chip, _count_of(question.have))):
-        rows.append(("cost", words))
+        rows.append(("cost", words + _own_cost(question, have)))
     return Fields(rows=tuple(rows))
 
 

@@ -1,0 +1,40 @@
+"""A chip-hour of one's own, bought new or used."""
+
+from datetime import date
+
+import pytest
+
+from parity.catalogue.load import chip
+from parity.economics.hourly import owned, used_server
+from parity.economics.quotes import operation
+from parity.record import Fact
+
+NOW = date(2026, 11, 1)
+
+
+def fact(value):
+    return Fact(value, value, value, "USD", "user", "x")
+
+
+def test_a_server_of_used_chips_costs_between_theirs_and_a_new_one():
+    new = operation("server_factor")
+    found = used_server(new, 300.0, fact(12_000.0))
+    assert found.low == new.low
+    assert found.high * 300 == pytest.approx(300 + (new.high - 1) * 12_000)
+    assert found.low < found.value < found.high
+    assert used_server(new, 12_000.0, fact(12_000.0)).value == pytest.approx(new.value)
+
+
+def test_used_chips_are_cheaper_and_their_servers_wider():
+    new, old = (owned(chip("a100"), NOW, "us", {}, used=used).figures for used in (False, True))
+    assert old["chip_usd"].fact.value < new["chip_usd"].fact.value
+    assert old["server_factor"].fact.high > new["server_factor"].fact.high
+
+
+def test_a_figure_of_the_user_replaces_the_usual_one():
+    given = {"depreciation": fact(3.0), "chip_usd": fact(9_000.0)}
+    found = owned(chip("ppu"), NOW, "de", given)
+    assert found.figures["depreciation"].fact.value == 3
+    assert found.figures["chip_usd"].fact.value == 9_000
+    assert found.words == "owned: price given"
+    assert found.figures["electricity"].fact == operation("electricity", "de")
