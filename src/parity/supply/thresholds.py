@@ -20,6 +20,7 @@ from parity.catalogue import load
 from parity.catalogue.machine import Number
 from parity.catalogue.schema import Chip, figure_at
 from parity.record import Fact, Record
+from parity.supply.wafer import RETICLE_MM2
 
 #: Figure -> bits of an operand. TF32 multiplies 19-bit operands, whatever it is stored in.
 BITS = {
@@ -28,10 +29,6 @@ BITS = {
     "compute.dense.int4": 4, "compute.dense.fp4": 4,
     "compute.vector_fp32": 32, "compute.vector_fp64": 64,
 }  # fmt: skip
-
-#: The largest die a scanner exposes, 26 x 33 mm [mm2]: the field size of ASML's 0.33-NA EUV and
-#: DUV scanners, as their data sheets state it.
-RETICLE_MM2 = 858.0
 
 #: Logic nodes of 16 nm and below are FinFET or gate-all-around; 20 nm and above planar [nm].
 FINEST_PLANAR_NM, COARSEST_FINFET_NM = 20, 16
