@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import numpy as np
 import pytest
 
 from parity.catalogue.load import chip, chips
@@ -27,6 +28,30 @@ def test_rent_is_the_median_of_the_quotes_of_the_year_before():
     assert all(date(2024, 3, 31) <= q.day <= date(2025, 3, 31) for q in found.quotes)
     assert values[0] == found.price.low
     assert found.price.low <= found.price.value <= found.price.high == values[-1]
+
+
+@pytest.mark.parametrize("kind", ["rent", "purchase"])
+def test_what_sellers_differ_by_is_counted_from_the_quotes(kind):
+    groups = {}
+    for quote in quotes.quotes():
+        if quote.kind == kind and quote.subject and quote.terms != "used":
+            key = (quote.subject, quote.terms, quote.day.year)
+            groups.setdefault(key, []).append(quote)
+    apart = []
+    for found in groups.values():
+        sellers = {q.place if kind == "rent" else q.source for q in found}
+        if len(sellers) >= prices.FEW_SELLERS:
+            values = [q.value for q in found]
+            low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
+            apart.append((high - low) / 2 / middle)
+    assert np.median(apart) == pytest.approx(prices.DIFFER[kind], abs=0.01)
+
+
+def test_a_price_that_one_seller_asks_is_no_exact_one():
+    found = prices.purchase(chip("h200"), NOW)[0].price
+    assert found.low == pytest.approx(found.value * (1 - prices.DIFFER["purchase"]))
+    banded = prices.purchase(chip("mi325x"), NOW)[0].price
+    assert (banded.low, banded.high) == (10_000, 20_000)
 
 
 def test_the_lease_that_deepseek_counts_with_is_there():

@@ -23,6 +23,11 @@ from parity.record import DEFAULT_SPREAD, Fact
 TERMS = ("on-demand", "1-year", "3-year")
 #: Quotes whose sources are named in full; the rest are counted.
 MOST_NAMED = 3
+#: How far sellers of one chip differ: half of P10 to P90 over the median, where three or more quote
+#: it within a year; the median over such chips and years of `prices.csv`. With fewer sellers a
+#: price that states no range has this one. [1]
+DIFFER = {"rent": 0.21, "purchase": 0.15}
+FEW_SELLERS = 3
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,8 @@ def _priced(found: Iterable[Quote], on: date, what: str, unit: str) -> Priced:
     kept, newest = known_on(found, on, what)
     rates = [_rate(quote) for quote in kept]
     values = [quote.value * rate for quote, rate in zip(kept, rates, strict=True)]
-    ends = [(end * rate) for q, rate in zip(kept, rates, strict=True) for end in ends_of(q)]
+    few = len({quote.place for quote in kept}) < FEW_SELLERS
+    ends = [end * rate for q, rate in zip(kept, rates, strict=True) for end in _ends(q, lone=few)]
     sources = list(dict.fromkeys(f"{q.source}, {q.since}" for q in reversed(kept)))
     more = f" and {len(sources) - MOST_NAMED} more" if len(sources) > MOST_NAMED else ""
     source = "; ".join(sources[:MOST_NAMED]) + more
@@ -141,6 +147,15 @@ def _priced(found: Iterable[Quote], on: date, what: str, unit: str) -> Priced:
     value = float(np.quantile(values, 0.5))
     fact = Fact(value, min(ends), max(ends), unit, weakest, source, note)
     return Priced(fact, kept, newest)
+
+
+def _ends(quote: Quote, *, lone: bool) -> tuple[float, float]:
+    """The range of a quote; lone: where few quote it, at least as wide as sellers differ."""
+    low, high = ends_of(quote)
+    if lone and quote.low is None and quote.high is None and quote.kind in DIFFER:
+        apart = DIFFER[quote.kind]
+        return min(low, quote.value * (1 - apart)), max(high, quote.value * (1 + apart))
+    return low, high
 
 
 def _rate(quote: Quote) -> float:
