@@ -89,6 +89,7 @@ def test_yuan_become_dollars_and_servers_are_divided():
     price, with_server = prices.purchase(chip("910b"), date(2024, 6, 1))
     assert not with_server
     assert price.price.value == pytest.approx(120_000 / 7.19)
+    assert price.price.low <= 120_000 * 0.85 / 7.3 * (1 + 1e-9)
     server = next(q for q in quotes.quotes() if q.item == "NVIDIA H20 8-GPU server")
     assert server.value == 1_400_000 / 8
 

@@ -134,10 +134,9 @@ def _newest_of_each(own: list[Quote], on: date) -> list[Quote]:
 
 def _priced(found: Iterable[Quote], on: date, what: str, unit: str) -> Priced:
     kept, newest = known_on(found, on, what)
-    rates = [_rate(quote) for quote in kept]
-    values = [quote.value * rate for quote, rate in zip(kept, rates, strict=True)]
     few = len({quote.place for quote in kept}) < FEW_SELLERS
-    ends = [end * rate for q, rate in zip(kept, rates, strict=True) for end in _ends(q, lone=few)]
+    values = [quote.value * _dollars(quote)[1] for quote in kept]
+    ends = [end for quote in kept for end in _ends(quote, lone=few)]
     sources = list(dict.fromkeys(f"{q.source}, {q.since}" for q in reversed(kept)))
     more = f" and {len(sources) - MOST_NAMED} more" if len(sources) > MOST_NAMED else ""
     source = "; ".join(sources[:MOST_NAMED]) + more
@@ -150,17 +149,22 @@ def _priced(found: Iterable[Quote], on: date, what: str, unit: str) -> Priced:
 
 
 def _ends(quote: Quote, *, lone: bool) -> tuple[float, float]:
-    """The range of a quote; lone: where few quote it, at least as wide as sellers differ."""
+    """The range of a quote; lone: where few quote it, at least as wide as sellers differ. [USD]"""
     low, high = ends_of(quote)
     if lone and quote.low is None and quote.high is None and quote.kind in DIFFER:
         apart = DIFFER[quote.kind]
-        return min(low, quote.value * (1 - apart)), max(high, quote.value * (1 + apart))
-    return low, high
+        low = min(low, quote.value * (1 - apart))
+        high = max(high, quote.value * (1 + apart))
+    least, _, most = _dollars(quote)
+    return low * least, high * most
 
 
-def _rate(quote: Quote) -> float:
-    """Dollars of a unit of the quote's currency."""
-    return 1.0 / operation("cny_per_usd").value if quote.unit.startswith("CNY") else 1.0
+def _dollars(quote: Quote) -> tuple[float, float, float]:
+    """Dollars of a unit of the quote's currency, from least to most."""
+    if not quote.unit.startswith("CNY"):
+        return 1.0, 1.0, 1.0
+    yuan = operation("cny_per_usd")
+    return 1.0 / yuan.high, 1.0 / yuan.value, 1.0 / yuan.low
 
 
 def _catalogued(chip: Chip) -> list[Quote]:
