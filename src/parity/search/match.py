@@ -20,7 +20,7 @@ from parity.layout.serving import degrees, describe_replica
 from parity.record import Finding
 from parity.search.findings import choose_dtype, unmeasured, weak_figures
 from parity.search.precision import choose_precision
-from parity.search.replica import Replica, ServingJob, best_replica
+from parity.search.replica import Replica, Replicas, ServingJob, best_of, replicas
 from parity.search.run import fewest_chips_within, interrupted_times, plan_goodput
 from parity.search.serve import bound_by, sampled_rates
 from parity.search.train import (
@@ -202,19 +202,24 @@ def match_serving(
 ) -> list[Row]:
     """For each wanted machine the fewest chips that serve `requests_per_s` within the TPOT."""
 
-    reference = once(relative_time(job, have, have_chips), sampler) if have else None
+    reference = None
+    if have:
+        own = have.model
+        every = replicas(own.arch, job, have.machine, own.engine, have_chips)
+        reference = once(relative_time(job, have, every), sampler)
     reference_power = _serving_power(have, have_chips) if have else None
     rows = []
     for target in wanted:
         try:
             precision, chosen = choose_precision(arch, target.chip, dtype, kv)
             this = replace(job, precision=precision)
-            found = best_replica(arch, this, target, engine)
+            every = replicas(arch, this, target, engine)
+            found = best_of(every, this)
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
             continue
         row = _serving_row(found, this, requests_per_s, reference_power)
-        over = ratio(relative_time(this, found), reference)
+        over = ratio(relative_time(this, found, every), reference)
         few = len(wanted) <= MOST_NARROWED
         counts = counted(row.count or 1, over, found.machine, sampler, narrowed=few)
         findings = (*chosen, *quality(target, found.multiplied))
@@ -222,8 +227,8 @@ def match_serving(
     return rows
 
 
-def relative_time(job: ServingJob, found: Replica, most_chips: float = np.inf) -> Answering:
-    """Time of a request over that of a plan at stated figures. [1]
+def relative_time(job: ServingJob, found: Replica, every: Replicas) -> Answering:
+    """Time of a request over that of a plan at stated figures. every: what it was chosen from. [1]
 
     Where a sample is too slow for the plan's division, it takes the one that would be best if
     tokens had to come `FASTER`.
@@ -231,9 +236,8 @@ def relative_time(job: ServingJob, found: Replica, most_chips: float = np.inf) -
     ways = [found]
     if not job.patient:
         quick = replace(job, ttft_s=job.ttft_s / FASTER, tpot_s=job.tpot_s / FASTER)
-        own = found.model
         with suppress(Infeasible):
-            ways.append(best_replica(own.arch, quick, found.machine, own.engine, most_chips))
+            ways.append(best_of(every, quick))
 
     def relative(draw: Draw) -> Number:
         rate = np.max([sampled_rates(job, one, draw) for one in ways], axis=0)

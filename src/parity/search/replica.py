@@ -214,7 +214,14 @@ def best_replica(
 
     Raises `Infeasible` with P105 where the model does not fit, P106 where no batch is fast enough.
     """
-    found = replicas(arch, job, target, engine, most_chips)
+    return best_of(replicas(arch, job, target, engine, most_chips), job)
+
+
+def best_of(found: Replicas, job: ServingJob) -> Replica:
+    """The one with the highest requests/s per chip within TPOT and TTFT.
+
+    Raises `Infeasible` with P106 where no batch is fast enough.
+    """
     rate = np.where(meeting(found, job), found.steady.requests_per_s / found.layout.chips, -1.0)
     i = int(np.argmax(np.asarray(rate, dtype=np.float32)))
     return found.row(i)
