@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
+from parity.catalogue.load import chips
 from parity.evidence.schema import Prediction
 from parity.record import Record
 
@@ -102,10 +104,17 @@ def size_of(prediction: Prediction) -> str:
     return next(name for limit, name in SIZES if prediction.size < limit)
 
 
+@cache
+def _families() -> dict[str, str]:
+    """The family of each chip of the catalogue."""
+    return {one.id: one.family for one in chips()}
+
+
 #: What rows are grouped by -> the group of one, "" where it has none.
 GROUPS: dict[str, Callable[[Prediction], str]] = {
     "task": lambda p: p.task,
     "set": lambda p: p.set,
+    "family": lambda p: _families().get(p.chip, "not known"),
     "chip": lambda p: p.chip,
     "kind": lambda p: p.kind or "not known",
     "size": size_of,

@@ -25,7 +25,7 @@ WORST = 10
 #: How each grouping is called in a title, in the order in which they are shown.
 TITLES = {
     "task": "by what was run",
-    "set": "by source", "chip": "by chip", "kind": "by kind of model",
+    "set": "by source", "family": "by chip family", "chip": "by chip", "kind": "by kind of model",
     "size": "by model size",
     "layout": "by where the layout comes from", "metric": "by what was measured",
     "engine": "by engine", "mode": "by how requests came",
