@@ -136,6 +136,8 @@ def render(value: float, unit: str, digits: int = 3) -> str:
     """`value` with `digits` significant digits and the prefix people use: `4.8 TB/s`."""
     if unit == "year":
         return f"{value:.0f}"
+    if math.isinf(value):
+        return "without end"
     size, name = prefix(value, unit)
     return f"{significant(value / size, digits)} {name}".rstrip()
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from parity.catalogue.machine import Machine
 from parity.evidence import read
+from parity.evidence.resolve import Refused
 from parity.evidence.serving_physics import bound, serving_objection
 from parity.evidence.serving_predict import predict_serving
-from parity.evidence.serving_resolve import ServingCase, ServingRefused, resolve_serving
+from parity.evidence.serving_resolve import ServingCase, resolve_serving
 from parity.evidence.serving_run import Traffic, met_by_requests
 from parity.evidence.serving_schema import MEASURES, STATISTICS, ServingRow, units
 from parity.evidence.serving_sources import engine_label
@@ -76,7 +77,7 @@ def test_every_metric_is_known(label):
 def test_every_precision_is_understood_or_said_not_to_be_stated(label):
     found = resolve_serving(row(precision_weights=label))
     vague = label.startswith(("see", "UNSET", "int4/int8"))
-    assert isinstance(found, ServingRefused) == vague
+    assert isinstance(found, Refused) == vague
     assert not vague or "the precision is not stated" in found.reason
 
 
@@ -119,7 +120,7 @@ def test_a_checkpoint_says_its_own_precision():
 )
 def test_what_a_row_must_say(cells, reason):
     found = resolve_serving(row(**cells))
-    assert isinstance(found, ServingRefused)
+    assert isinstance(found, Refused)
     assert reason in found.reason
     assert not found.specified
 

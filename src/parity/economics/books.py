@@ -26,8 +26,6 @@ from parity.economics.selling import SECONDS_A_DAY, Tokens
 
 X = Mapping[str, Number]
 Books = Callable[[X], dict[str, Number]]
-#: What an hour of a chip of one's own is made of.
-OWNED = ("server", "network", "facility", "electricity", "staff")
 
 
 def capital(x: X) -> dict[str, Number]:

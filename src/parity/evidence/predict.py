@@ -44,7 +44,7 @@ class Excluded:
     reason: str
 
 
-Outcome = Placed | Excluded | Refused
+Outcome = Placed | Excluded | Refused[Row]
 
 
 def prepare(rows: Iterable[Row], draw: Draw = central) -> tuple[Outcome, ...]:
@@ -194,7 +194,7 @@ def _capacity(case: Case) -> float:
     return fact.value if fact else np.inf
 
 
-def _without(one: Excluded | Refused) -> Prediction:
+def _without(one: Excluded | Refused[Row]) -> Prediction:
     """What is said of a row that is not predicted."""
     if isinstance(one, Excluded):
         case, row = one.case, one.case.row

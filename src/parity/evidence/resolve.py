@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Generic, TypeVar
 
 from parity.catalogue import load
 from parity.catalogue.machine import Draw, Machine, central, machine
@@ -80,23 +81,29 @@ class Case:
         return self.scale.step_s(self.row.value)
 
 
+R = TypeVar("R")
+
+
 @dataclass(frozen=True)
-class Refused:
+class Refused(Generic[R]):
     """A row that is not predicted, and why."""
 
-    row: Row
+    row: R
     reason: str
     specified: bool  # whether the row itself says enough
     chip: str = ""
 
 
-class _Refusal(Exception):
-    def __init__(self, reason: str, *, specified: bool) -> None:
+class Refusal(Exception):
+    """Why a row is not predicted."""
+
+    def __init__(self, reason: str, *, specified: bool = False) -> None:
+        """specified: whether the row itself says enough."""
         self.reason, self.specified = reason, specified
         super().__init__(reason)
 
 
-def resolve(row: Row) -> Case | Refused:
+def resolve(row: Row) -> Case | Refused[Row]:
     """The case of a row, or why there is none."""
     row = with_conventions(row)
     name = row.chip
@@ -104,7 +111,7 @@ def resolve(row: Row) -> Case | Refused:
         chip = _chip(row)
         name = chip.id
         return _case(row, chip)
-    except _Refusal as refusal:
+    except Refusal as refusal:
         return Refused(row, refusal.reason, refusal.specified, name)
     except ParityError as error:
         return Refused(row, str(error), True, name)
@@ -126,14 +133,14 @@ def _chip(row: Row) -> Chip:
     try:
         return chip_of(row.chip)
     except UnknownName as error:
-        raise _Refusal(str(error), specified=False) from None
+        raise Refusal(str(error)) from None
 
 
 def _case(row: Row, chip: Chip) -> Case:
     try:
         arch = models.architecture(row)
     except models.Unresolved as error:
-        raise _Refusal(str(error), specified=False) from None
+        raise Refusal(str(error)) from None
     _complete(row)
     if row.task == "lora":
         arch = tuned(arch)
@@ -144,7 +151,7 @@ def _case(row: Row, chip: Chip) -> Case:
     name = models.bundled_name(row.model)
     tokens = tokens_of(row, name)
     if row.metric in ("train_time", "chip_hours") and not tokens:
-        raise _Refusal("the tokens of the whole run are not stated", specified=False)
+        raise Refusal("the tokens of the whole run are not stated")
     kind = "moe" if arch.num_experts > 1 else "dense"
     recompute = recompute_of(row, kind)
     job = TrainingJob(
@@ -183,7 +190,7 @@ def _complete(row: Row) -> None:
     missing = [words for column, words in named.items() if not getattr(row, column)]
     if missing:
         verb = "are" if len(missing) > 1 else "is"
-        raise _Refusal(f"{', '.join(missing)} {verb} not stated", specified=False)
+        raise Refusal(f"{', '.join(missing)} {verb} not stated")
 
 
 def _target(row: Row, chip: Chip) -> Target:
@@ -209,11 +216,11 @@ def _dtype(row: Row, chip: Chip, numbers: Machine) -> str:
     low = stated.lower()
     dtype = next((name for text, name in PRECISIONS if text in low), "")
     if stated and not dtype:
-        raise _Refusal(f"precision {stated!r} is not known", specified=False)
+        raise Refusal(f"precision {stated!r} is not known")
     half = "bf16" if "bf16" in numbers.peak_flop_per_s else "fp16"
     dtype = dtype or half
     if dtype not in numbers.peak_flop_per_s and not row.precision:
         dtype = half  # what its source uses elsewhere, this chip lacks
     if dtype not in numbers.peak_flop_per_s:
-        raise _Refusal(f"{chip.id} has no published peak for {dtype}", specified=True)
+        raise Refusal(f"{chip.id} has no published peak for {dtype}", specified=True)
     return dtype

@@ -15,9 +15,10 @@ from msgspec import structs
 from parity.catalogue.machine import Draw, Number, central
 from parity.errors import ParityError
 from parity.evidence.predict import HIGH, LOW, SAMPLES, around
+from parity.evidence.resolve import Refused
 from parity.evidence.schema import Prediction
 from parity.evidence.serving_physics import serving_objection
-from parity.evidence.serving_resolve import ServingCase, ServingRefused, resolve_serving
+from parity.evidence.serving_resolve import ServingCase, resolve_serving
 from parity.evidence.serving_run import OF_REQUEST, OF_TRAFFIC, Outcome, Run, load_of, outcome_of
 from parity.evidence.serving_schema import ServingRow
 from parity.evidence.serving_setup import Models, candidates, engine_of, request_of, traffic_of
@@ -49,15 +50,15 @@ class Ran:
     origin: str  # stated or searched
 
 
-def run_all(cases: Sequence[ServingCase], models: Models) -> list[Ran | ServingRefused]:
+def run_all(cases: Sequence[ServingCase], models: Models) -> list[Ran | Refused[ServingRow]]:
     """Each case with its layout, its own or the one that serves most, and its load; or why not."""
-    out: dict[int, Ran | ServingRefused] = {}
+    out: dict[int, Ran | Refused[ServingRow]] = {}
     ready: list[tuple[int, ServingCase, Layout, str]] = []
     for i, case in enumerate(cases):
         try:
             ready.append((i, case, *candidates(case, models.machine(case.target))))
         except ParityError as error:
-            out[i] = ServingRefused(case.row, str(error), True, case.target.chip)
+            out[i] = Refused(case.row, str(error), True, case.target.chip)
     parts = [
         (case, layout, np.maximum(case.chips // layout.chips, 1)) for _, case, layout, _ in ready
     ]
@@ -165,22 +166,22 @@ def predict_serving(rows: Iterable[ServingRow], draw: Draw = central) -> tuple[P
             out.append(_without(one))
             continue
         run = known[_key(one)]
-        if isinstance(run, ServingRefused):
+        if isinstance(run, Refused):
             out.append(_without(replace(run, row=one.row)))
         else:
             out.append(_prediction(replace(run, case=one), outcomes[id(run)]))
     return tuple(out)
 
 
-def gated(row: ServingRow, models: Models) -> ServingCase | ServingRefused | Excluded:
+def gated(row: ServingRow, models: Models) -> ServingCase | Refused[ServingRow] | Excluded:
     """A row made ready and held against physics."""
     case = resolve_serving(row)
-    if isinstance(case, ServingRefused):
+    if isinstance(case, Refused):
         return case
     try:
         broken = serving_objection(case, models.machine(case.target))
     except ParityError as error:
-        return ServingRefused(row, str(error), True, case.target.chip)
+        return Refused(row, str(error), True, case.target.chip)
     return Excluded(case, broken) if broken else case
 
 
@@ -228,23 +229,23 @@ def _prediction(one: Ran, found: Outcome) -> Prediction:
     )
 
 
-def _without(one: ServingRefused | Excluded) -> Prediction:
+def _without(one: Refused[ServingRow] | Excluded) -> Prediction:
     """What is said of a row that is not predicted."""
-    refused = isinstance(one, ServingRefused)
-    row = one.row if isinstance(one, ServingRefused) else one.case.row
+    refused = isinstance(one, Refused)
+    row = one.row if isinstance(one, Refused) else one.case.row
     return Prediction(
         id=row.id,
         set=row.set,
         task="serving",
         status="skipped" if refused else "excluded",
         reason=one.reason,
-        specified=one.specified if isinstance(one, ServingRefused) else True,
+        specified=one.specified if isinstance(one, Refused) else True,
         metric=row.metric,
         unit=row.unit,
         measured=row.value,
         model=row.model,
-        chip=(one.chip or row.chip) if isinstance(one, ServingRefused) else one.case.target.chip,
-        chips=row.chip_count if isinstance(one, ServingRefused) else one.case.chips,
+        chip=(one.chip or row.chip) if isinstance(one, Refused) else one.case.target.chip,
+        chips=row.chip_count if isinstance(one, Refused) else one.case.chips,
         engine=_engine(row),
     )
 

@@ -13,7 +13,7 @@ from typing import Literal
 from parity.catalogue.schema import Chip
 from parity.errors import ParityError, UnknownName
 from parity.evidence import models
-from parity.evidence.resolve import Target, chip_of
+from parity.evidence.resolve import Refusal, Refused, Target, chip_of
 from parity.evidence.serving_schema import MEASURES, STATISTICS, Measure, ServingRow
 from parity.evidence.serving_sources import engine_labels, serving_benchmark, serving_set
 from parity.evidence.serving_words import attention_ways, words_of
@@ -69,26 +69,7 @@ class ServingCase:
         return max(self.row.ranks_per_chip, 1)
 
 
-@dataclass(frozen=True)
-class ServingRefused:
-    """A row that is not predicted, and why."""
-
-    row: ServingRow
-    reason: str
-    specified: bool  # whether the row itself says enough
-    chip: str = ""
-
-
-class Refusal(Exception):
-    """Why a row is not predicted."""
-
-    def __init__(self, reason: str, *, specified: bool = False) -> None:
-        """specified: whether the row itself says enough."""
-        self.reason, self.specified = reason, specified
-        super().__init__(reason)
-
-
-def resolve_serving(row: ServingRow) -> ServingCase | ServingRefused:
+def resolve_serving(row: ServingRow) -> ServingCase | Refused[ServingRow]:
     """The case of a row whose words are explicit, or why there is none."""
     name = row.chip
     try:
@@ -98,9 +79,9 @@ def resolve_serving(row: ServingRow) -> ServingCase | ServingRefused:
         name = chip.id
         return _case(row, chip)
     except Refusal as refusal:
-        return ServingRefused(row, refusal.reason, refusal.specified, name)
+        return Refused(row, refusal.reason, refusal.specified, name)
     except ParityError as error:
-        return ServingRefused(row, str(error), True, name)
+        return Refused(row, str(error), True, name)
 
 
 def _chip(row: ServingRow) -> Chip:
