@@ -5,7 +5,7 @@ import json
 import pytest
 
 import parity
-from parity import api
+from parity import match, plan_train
 from parity.errors import Infeasible, MissingFact, UsageError
 
 TRAIN = {"train": True, "tokens": "15T", "seq": "8k", "gbs": "16M"}
@@ -167,30 +167,30 @@ def test_answers_are_json_text_and_html_of_the_same(matched) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: api.plan_train("llama-3.1-70b", "h100"), UsageError, "no count"),
-        (lambda: api.plan_train("llama-3.1-70b", "8xh100", gbs=100), UsageError, "one sequence"),
-        (lambda: api.plan_train("llama-3.1-70b", "8xh100", days=-1), UsageError, "above zero"),
-        (lambda: api.plan_train("llama-3.1-70b", "8xh100", top=0), UsageError, "1 to 20"),
-        (lambda: api.plan_train("llama-3.1-8b", "8xh100", mtbf=-1), UsageError, "--mtbf"),
-        (lambda: api.plan_train("llama-3.1-8b", "8xh100", mtbf="5T"), UsageError, "--mtbf"),
-        (lambda: api.plan_train("llama-3.1-8b", "8xh100", restart="99days"), UsageError, "720h"),
-        (lambda: api.plan_train("llama-3.1-8b", "8xh100", checkpoint="nan"), UsageError, "--check"),
-        (lambda: api.plan_train("llama-3.1-8b", "512xh100", mtbf="1h"), Infeasible, "failures"),
-        (lambda: api.plan_train("llama-3.1-70b", "8xh100,h20"), UsageError, "no count"),
-        (lambda: api.plan_train("llama-3.1-8b", "h100,h20", days=9), UsageError, "one kind may"),
-        (lambda: api.plan_train("llama-3.1-8b", "8xh100,8xh20", cluster="x"), UsageError, "--clu"),
-        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100,8xh20"), UsageError, "2 kinds"),
-        (lambda: api.plan_train("llama-3.1-70b", "8xh10000"), UsageError, "h100"),
-        (lambda: api.plan_train("llama-3.1-8b", "8xsohu"), MissingFact, "compute.dense"),
-        (lambda: api.plan_train("llama-3.1-70b", "64xa100", dtype="fp8"), Infeasible, "fp8"),
-        (lambda: api.plan_train("llama-3.1-70b", "64xa100", dtype="fp7"), UsageError, "fp7"),
-        (lambda: api.match("llama-3.1-8b", want="8xh20", have="8xh100"), UsageError, "count"),
-        (lambda: api.match("llama-3.1-8b", want="h20"), UsageError, "target"),
-        (lambda: api.match("llama-3.1-8b", want="h20", have="h100"), UsageError, "no count"),
-        (lambda: api.match("llama-3.1-8b", want="", have="8xh100"), UsageError, "chip"),
-        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100", tpot="0s"), UsageError, "ab"),
-        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100", isl=0), UsageError, "--isl"),
-        (lambda: api.match("llama-3.1-8b", want="h20", have="8xh100", kv="no"), UsageError, "dty"),
+        (lambda: plan_train("llama-3.1-70b", "h100"), UsageError, "no count"),
+        (lambda: plan_train("llama-3.1-70b", "8xh100", gbs=100), UsageError, "one sequence"),
+        (lambda: plan_train("llama-3.1-70b", "8xh100", days=-1), UsageError, "above zero"),
+        (lambda: plan_train("llama-3.1-70b", "8xh100", top=0), UsageError, "1 to 20"),
+        (lambda: plan_train("llama-3.1-8b", "8xh100", mtbf=-1), UsageError, "--mtbf"),
+        (lambda: plan_train("llama-3.1-8b", "8xh100", mtbf="5T"), UsageError, "--mtbf"),
+        (lambda: plan_train("llama-3.1-8b", "8xh100", restart="99days"), UsageError, "720h"),
+        (lambda: plan_train("llama-3.1-8b", "8xh100", checkpoint="nan"), UsageError, "--check"),
+        (lambda: plan_train("llama-3.1-8b", "512xh100", mtbf="1h"), Infeasible, "failures"),
+        (lambda: plan_train("llama-3.1-70b", "8xh100,h20"), UsageError, "no count"),
+        (lambda: plan_train("llama-3.1-8b", "h100,h20", days=9), UsageError, "one kind may"),
+        (lambda: plan_train("llama-3.1-8b", "8xh100,8xh20", cluster="x"), UsageError, "--clu"),
+        (lambda: match("llama-3.1-8b", want="h20", have="8xh100,8xh20"), UsageError, "2 kinds"),
+        (lambda: plan_train("llama-3.1-70b", "8xh10000"), UsageError, "h100"),
+        (lambda: plan_train("llama-3.1-8b", "8xsohu"), MissingFact, "compute.dense"),
+        (lambda: plan_train("llama-3.1-70b", "64xa100", dtype="fp8"), Infeasible, "fp8"),
+        (lambda: plan_train("llama-3.1-70b", "64xa100", dtype="fp7"), UsageError, "fp7"),
+        (lambda: match("llama-3.1-8b", want="8xh20", have="8xh100"), UsageError, "count"),
+        (lambda: match("llama-3.1-8b", want="h20"), UsageError, "target"),
+        (lambda: match("llama-3.1-8b", want="h20", have="h100"), UsageError, "no count"),
+        (lambda: match("llama-3.1-8b", want="", have="8xh100"), UsageError, "chip"),
+        (lambda: match("llama-3.1-8b", want="h20", have="8xh100", tpot="0s"), UsageError, "ab"),
+        (lambda: match("llama-3.1-8b", want="h20", have="8xh100", isl=0), UsageError, "--isl"),
+        (lambda: match("llama-3.1-8b", want="h20", have="8xh100", kv="no"), UsageError, "dty"),
     ],
 )  # fmt: skip
 def test_questions_that_cannot_be_read_say_why(call, error, words) -> None:

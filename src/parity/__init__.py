@@ -13,13 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from parity.api import match, plan_train
-    from parity.api_rules import rules
-    from parity.api_serve import plan_serve
-    from parity.api_why import why
-    from parity.costing import cost
+    from parity.api.cost import cost
+    from parity.api.fab import fab
+    from parity.api.match import match
+    from parity.api.rules import rules
+    from parity.api.serve import plan_serve
+    from parity.api.train import plan_train
+    from parity.api.why import why
     from parity.errors import ParityError
-    from parity.fab_questions import fab
     from parity.outputs.accuracy import validate
 
 __all__ = [
@@ -28,14 +29,14 @@ __all__ = [
 
 _WHERE = {
     "ParityError": "parity.errors",
-    "cost": "parity.costing",
-    "fab": "parity.fab_questions",
-    "match": "parity.api",
-    "plan_serve": "parity.api_serve",
-    "plan_train": "parity.api",
-    "rules": "parity.api_rules",
+    "cost": "parity.api.cost",
+    "fab": "parity.api.fab",
+    "match": "parity.api.match",
+    "plan_serve": "parity.api.serve",
+    "plan_train": "parity.api.train",
+    "rules": "parity.api.rules",
     "validate": "parity.outputs.accuracy",
-    "why": "parity.api_why",
+    "why": "parity.api.why",
 }
 
 

@@ -8,7 +8,6 @@ import re
 import pytest
 
 import parity
-from parity import fab_questions
 from parity.apps.commands import fab
 
 
@@ -159,7 +158,7 @@ def test_the_chip_that_the_missing_area_is_supplied_for(run):
 
 def test_the_command_and_the_function_take_the_same():
     ours = set(inspect.signature(fab.fab).parameters) - {"html", "svg"}
-    theirs = inspect.signature(fab_questions.fab).parameters
+    theirs = inspect.signature(parity.fab).parameters
     assert ours == set(theirs)
     for name in ours - {"dies"}:
         assert inspect.signature(fab.fab).parameters[name].default == theirs[name].default

@@ -7,7 +7,6 @@ import inspect
 import pytest
 
 import parity
-from parity import api, api_rules, api_serve
 from parity.apps.commands import match, plan, rules, why
 
 
@@ -29,10 +28,10 @@ def test_an_unknown_public_name_is_an_attribute_error():
 @pytest.mark.parametrize(
     ("command", "function"),
     [
-        (match.match, api.match),
-        (plan.train, api.plan_train),
-        (plan.serve, api_serve.plan_serve),
-        (rules.rules, api_rules.rules),
+        (match.match, parity.match),
+        (plan.train, parity.plan_train),
+        (plan.serve, parity.plan_serve),
+        (rules.rules, parity.rules),
     ],
 )
 def test_a_command_and_its_function_have_the_same_parameters_and_defaults(command, function):
@@ -51,7 +50,7 @@ def test_why_has_the_parameters_of_its_function_and_those_of_both_plans():
     assert set(theirs) <= set(ours)
     for name, parameter in theirs.items():
         assert str(parameter.default) == str(ours[name].default), name
-    for plan_of in (api.plan_train, api_serve.plan_serve):
+    for plan_of in (parity.plan_train, parity.plan_serve):
         for name, parameter in inspect.signature(plan_of).parameters.items():
             if name in theirs and name != "on":
                 assert str(parameter.default) == str(theirs[name].default), name

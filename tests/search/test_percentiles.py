@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parity import serve_questions as words
 from parity.search import confirm as confirming
 from parity.search import requests as drawing
 from parity.search.confirm import Trial, confirm
 from parity.search.percentiles import at_percentile, steady_percentiles
 from parity.search.requests import Variation, traffic_for
 from parity.search.serving_plan import ServingQuestion, serve, trades
+from parity.words import serving as words
 from parity.workload.find import model
 from parity.workload.traffic import faster, fixed, lognormal, open_loop
 

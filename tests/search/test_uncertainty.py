@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import parity
-from parity.api_serve import plan_serve
+from parity.api.serve import plan_serve
 from parity.catalogue.machine import Draw, Number
 from parity.errors import UsageError
 from parity.search.uncertainty import first_order, once, ratio, sources_of, spread

@@ -14,7 +14,6 @@ from parity.catalogue.spec import parse_fleet
 from parity.errors import BadQuantity, Infeasible, UnknownName, UsageError
 from parity.evaluate.classes import serving_parts, training_parts
 from parity.evaluate.losses import serving_rungs, training_rungs
-from parity.questions import stated_failures, training_run
 from parity.search.grid import USUAL
 from parity.search.serve import Need
 from parity.search.serving_plan import ServingQuestion, serve
@@ -25,8 +24,9 @@ from parity.search.why_serving import serving_effects
 from parity.search.why_sweep import axes
 from parity.search.why_training import searched, seconds, training_case, training_effects
 from parity.search.why_ways import Change, both, most, part_of, serving_case
-from parity.serve_questions import Said, serving_chips, serving_question, work
-from parity.train_questions import trained
+from parity.words.asked import stated_failures, training_run
+from parity.words.serving import Said, serving_chips, serving_question, work
+from parity.words.training import trained
 from parity.workload.find import model as find_model
 
 TRAINING = [

@@ -62,10 +62,10 @@ def cost(
 ) -> Answer:
     """Count what a day, a token or a run costs, and what it earns."""
     asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
-    from parity import costing
+    from parity.api.cost import cost as costed
     from parity.outputs.page import write_page, write_svg
 
-    answer = costing.cost(**asked, report=progress_bar())
+    answer = costed(**asked, report=progress_bar())
     if html is not None:
         write_page(answer, html)
     if svg is not None:

@@ -66,10 +66,10 @@ def fab(
 ) -> Answer:
     """Price the making of a chip, or count how many a year there can be."""
     asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
-    from parity import fab_questions
+    from parity.api.fab import fab as made
     from parity.outputs.page import write_page, write_svg
 
-    answer = fab_questions.fab(**asked)
+    answer = made(**asked)
     if html is not None:
         write_page(answer, html)
     if svg is not None:

@@ -49,10 +49,10 @@ def match(
 ) -> Answer:
     """Count how many of one chip equal so many of another."""
     asked = {name: value for name, value in locals().items() if name != "html"}
-    from parity import api
+    from parity.api.match import match as matched
     from parity.outputs.page import write_page
 
-    answer = api.match(**asked)
+    answer = matched(**asked)
     if html is not None:
         write_page(answer, html)
     return answer

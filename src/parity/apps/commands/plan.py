@@ -47,9 +47,9 @@ def train(
 ) -> Answer:
     """Plan a training run: layout, days, memory, energy and their range."""
     asked = locals()  # the parameters, which are those of the function
-    from parity import api
+    from parity.api.train import plan_train
 
-    return api.plan_train(**asked, report=progress_bar())
+    return plan_train(**asked, report=progress_bar())
 
 
 @plan.command
@@ -94,7 +94,7 @@ def serve(
 ) -> Answer:
     """Plan a service: how many chips, laid out how, with what latency and settings."""
     asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
-    from parity.api_serve import plan_serve
+    from parity.api.serve import plan_serve
     from parity.outputs.page import write_page, write_svg
 
     answer = plan_serve(**asked, report=progress_bar(what="requests"))

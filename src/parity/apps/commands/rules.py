@@ -45,10 +45,10 @@ def rules(
     svg: words.Svg = None,
 ) -> Answer:
     """Screen chips against export rules: verdict, clause, margin."""
-    from parity import api_rules
+    from parity.api.rules import rules as judged
     from parity.outputs.page import write_page, write_svg
 
-    answer = api_rules.rules(
+    answer = judged(
         chips, on_date=on_date, from_=from_, to=to, hq=hq, check=check, chart=bool(html or svg)
     )
     if html is not None:

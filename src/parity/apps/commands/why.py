@@ -57,7 +57,7 @@ def why(
 ) -> Answer:
     """Say where the time of a plan goes, what it loses, and what would help."""
     asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
-    from parity.api_why import why as answered
+    from parity.api.why import why as answered
     from parity.outputs.page import write_page, write_svg
 
     answer = answered(**asked)

@@ -14,20 +14,20 @@ from parity.outputs.envelope import Answer
 from parity.outputs.serving import serving_answer
 from parity.outputs.serving_fields import Told
 from parity.outputs.supplied import asked_supply, with_supply
-from parity.questions import Quantity, asked_dtype, few, sampler
 from parity.search.confirm import Trial
 from parity.search.grid import Report
 from parity.search.percentiles import at_percentile
 from parity.search.serving_plan import priced_choices, serve, trades
 from parity.search.serving_range import plan_spread
-from parity.serve_questions import (
+from parity.timing.draw import USUAL_SAMPLES
+from parity.words.asked import Quantity, asked_dtype, few, sampler
+from parity.words.serving import (
     Said,
     percentile,
     serving_chips,
     serving_question,
     work,
 )
-from parity.timing.draw import USUAL_SAMPLES
 from parity.workload.find import model as find_model
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from inspect import signature
 
-from parity.api import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS
 from parity.catalogue.spec import merged, parse_fleet
 from parity.errors import Infeasible, UsageError
 from parity.evaluate.goodput import Stated
 from parity.outputs.envelope import Answer
 from parity.outputs.why import WhyTold, serving_answer, training_answer
 from parity.outputs.why_code import code_answer
-from parity.questions import Quantity, Run, stated_failures, training_run
 from parity.record import Finding
 from parity.search.explanations import CODE
 from parity.search.grid import Space
@@ -23,9 +21,18 @@ from parity.search.why import why_serving_plan, why_training_plan
 from parity.search.why_sweep import Axis, axes
 from parity.search.why_training import training_case
 from parity.search.why_ways import serving_case
-from parity.serve_questions import Said, serving_chips, serving_question, work
 from parity.timing.software import CURRENT
-from parity.train_questions import trained
+from parity.words.asked import (
+    DEFAULT_GBS,
+    DEFAULT_SEQ,
+    DEFAULT_TOKENS,
+    Quantity,
+    Run,
+    stated_failures,
+    training_run,
+)
+from parity.words.serving import Said, serving_chips, serving_question, work
+from parity.words.training import trained
 from parity.workload.find import model as find_model
 
 #: Options that ask about training alone, and about serving alone, by the names of the parameters.

@@ -10,7 +10,6 @@ from parity.catalogue.machine import machine
 from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
 from parity.errors import UnknownName, UsageError
-from parity.questions import Quantity, asked_dtype
 from parity.record import Finding
 from parity.search.gate import Gate, serving_gate
 from parity.search.pools import Pool
@@ -22,6 +21,7 @@ from parity.search.serving_plan import Mode, ServingQuestion
 from parity.timing.engine import Engine, engine, engines, usual_engine
 from parity.timing.support import engine_names
 from parity.units import parse, parse_count, parse_length, render
+from parity.words.asked import Quantity, asked_dtype
 from parity.workload.operator import Architecture
 from parity.workload.profiles import Profile, profile
 from parity.workload.request import Request

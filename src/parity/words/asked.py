@@ -28,6 +28,9 @@ Quantity = str | float
 #: Fewer say nothing of P10 and P90; more take memory and change nothing.
 LEAST_SAMPLES, MOST_SAMPLES = 64, 65_536
 
+#: Defaults of a training question: what current large runs use.
+DEFAULT_TOKENS, DEFAULT_SEQ, DEFAULT_GBS = "15T", "8k", "4M"
+
 
 @dataclass(frozen=True)
 class Run:

@@ -7,18 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from parity.api import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS, plan_train
-from parity.api_serve import plan_serve
+from parity.api.serve import plan_serve
+from parity.api.train import plan_train
 from parity.catalogue.schema import Chip
 from parity.catalogue.spec import Batch, parse_fleet
-from parity.cost_questions import (
-    list_prices,
-    money,
-    power_figures,
-    quantity,
-    region_of,
-    selling_figures,
-)
 from parity.economics import books
 from parity.economics.hourly import owned, rented
 from parity.economics.ledger import OLD, Equation, Figure, drivers, spans
@@ -28,10 +20,18 @@ from parity.errors import Infeasible, MissingFact, ParityError, UsageError
 from parity.outputs.costing import cost_answer
 from parity.outputs.costing_fields import Asked, Costed, Row, Switched
 from parity.outputs.envelope import Answer
-from parity.questions import Quantity, one_kind
 from parity.record import Fact
 from parity.search.grid import Report
 from parity.timing.draw import Sampler
+from parity.words.asked import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS, Quantity, one_kind
+from parity.words.costs import (
+    list_prices,
+    money,
+    power_figures,
+    quantity,
+    region_of,
+    selling_figures,
+)
 
 #: What the planners are told.
 USUAL = {"tokens": DEFAULT_TOKENS, "seq": DEFAULT_SEQ, "gbs": DEFAULT_GBS, "days": None}

@@ -15,9 +15,9 @@ from parity.economics.quotes import newest, operation, parse_date, regions
 from parity.economics.terms import Money
 from parity.errors import BadQuantity, UnknownName, UsageError, shorten
 from parity.evaluate.energy import WAITING_SHARE
-from parity.questions import Quantity
 from parity.record import Fact
 from parity.units import parse
+from parity.words.asked import Quantity
 from parity.workload.find import spelled
 
 USUAL_REGION = "us"

@@ -14,12 +14,12 @@ from parity.outputs.envelope import Answer
 from parity.outputs.fab import fab_answer
 from parity.outputs.fab_supply import supply_answer
 from parity.outputs.fab_tables import FabCase
-from parity.questions import Quantity
 from parity.record import Fact
 from parity.supply import capacity, recipe, tables
 from parity.supply.recipe import DieRecipe, Recipe
 from parity.supply.tables import Node
 from parity.units import parse_count
+from parity.words.asked import Quantity
 
 T = TypeVar("T")
 #: Cases of one answer: nodes times yields.

@@ -10,12 +10,12 @@ from parity.catalogue.machine import Machine, machine
 from parity.catalogue.spec import Batch
 from parity.errors import UsageError
 from parity.evaluate.goodput import Stated
-from parity.questions import Quantity, Run, asked_dtype, few, step_for_days
 from parity.record import Finding
 from parity.search import run as running
 from parity.search.findings import choose_dtype
 from parity.search.grid import Space
 from parity.search.train import TrainingPlan, Wall, best_plans, plan_findings
+from parity.words.asked import Quantity, Run, asked_dtype, few, step_for_days
 
 
 @dataclass(frozen=True)
