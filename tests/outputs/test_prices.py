@@ -23,7 +23,7 @@ def test_without_a_price_nothing_is_said():
     assert prices.price_words(chip("ppu"), 8) == ""
     assert prices.price_fields(chip("ppu")) == {"chip_hour_basis": None, "usd_per_chip_hour": None}
     count = Fact(8, 8, 8, "1", "derived", "x")
-    assert prices.usd_per_mtoken(chip("ppu"), count, 1e3) is None
+    assert prices.usd_per_mtoken(chip("ppu"), count, 1e3) == {}
 
 
 def test_a_chip_that_draws_more_costs_more():
@@ -37,11 +37,13 @@ def test_a_chip_that_draws_more_costs_more():
 def test_tokens_cost_chips_times_hours_over_their_rate():
     found = per_chip_hour(chip("h100"), Sampler())
     count = Fact(64, 56, 80, "1", "derived", "the match")
-    cost = prices.usd_per_mtoken(chip("h100"), count, 1e6)
+    costs = prices.usd_per_mtoken(chip("h100"), count, 1e6)
     assert found is not None
-    assert cost is not None
-    assert cost[1].value == pytest.approx(64 * found[1].value / 3600)
-    assert cost[1].low < cost[1].value < cost[1].high
+    assert list(costs) == ["own", "rent"]
+    assert costs["own"].value == pytest.approx(64 * found[1].value / 3600)
+    assert costs["rent"].value > costs["own"].value
+    for cost in costs.values():
+        assert cost.low < cost.value < cost.high
 
 
 def test_matches_and_plans_show_it(run):
@@ -49,10 +51,14 @@ def test_matches_and_plans_show_it(run):
     rows = {row["chip"]: row for row in run("match", *words, "--json").json["answer"]["rows"]}
     assert rows["h20-96"]["chip_hour_basis"] == "own"
     assert rows["h20-96"]["usd_per_mtoken"]["value"] > 0
-    assert rows["ppu-96"]["usd_per_mtoken"] is None
+    assert rows["h20-96"]["usd_per_mtoken"] == rows["h20-96"]["usd_per_mtoken_owned"]
+    assert rows["h20-96"]["usd_per_mtoken_rented"] is None
+    assert rows["tpu-v5e"]["usd_per_mtoken_owned"] is None
+    assert rows["tpu-v5e"]["usd_per_mtoken_rented"]["value"] > 0
+    for name in ("usd_per_mtoken", "usd_per_mtoken_owned", "usd_per_mtoken_rented"):
+        assert rows["ppu-96"][name] is None
     shown = run("match", *words, "-q").out
-    assert "USD/M output" in shown
-    assert "rented" in shown
+    assert "own USD/M  rent USD/M" in shown
     for kind in ("train", "serve"):
         done = run("plan", kind, "llama-3.2-1b", "--on", "8xh100", "-q")
         assert "a chip-hour owned" in " ".join(done.out.split())

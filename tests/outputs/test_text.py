@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
 from parity.outputs import figures, text
-from parity.outputs.document import Bars, Document, Fields, Table, Words
+from parity.outputs.chart_svg import drawn, stacked
+from parity.outputs.chart_text import plotted
+from parity.outputs.document import Bars, Chart, Document, Fields, Series, Table, Words
+from parity.outputs.vega import vega_lite
 from parity.record import Fact, Finding
 from parity.units import SPELLINGS, prefix, render
 
@@ -142,3 +146,57 @@ def test_prefix_is_what_render_prints(unit):
         assert size > 0
         if unit != "year":
             assert render(value, unit).endswith(name)
+
+
+def test_columns_of_a_note_stay_apart_whatever_its_letters():
+    bars = Bars(rows=(("kernels", 2.0, "828 µs   1.7 %"), ("a", 1.0, "1.2 ms  12.0 %")))
+    first, second = text.render(Document(sentence="x", parts=(bars,)), PLAIN).splitlines()[2:]
+    assert "828 µs   1.7 %  #" in first
+    assert first.index("%") == second.index("%")
+    assert text.clean("a\t\n b µ") == "a b µ"
+
+
+class TestBarsWithRanges:
+    BARS = Bars(
+        rows=(("one", 10.0, "10"), ("two", 20.0, "20")), title="t", ends=((5.0, 12.0), (20.0, 99.0))
+    )
+
+    def drawn(self, bars):
+        return text.render(Document(sentence="x", parts=(bars,)), PLAIN).splitlines()[3:-1]
+
+    def test_the_ends_are_drawn_to_scale(self):
+        one, two = (line.split()[-1] for line in self.drawn(self.BARS))
+        assert one == "####====-"  # 30 cells are twice the largest value
+        assert two == "#" * 15 + "-" * 15 + ">"
+
+    def test_one_bar_and_very_many_are_left_to_the_table(self):
+        for count in (1, 40):
+            rows = self.BARS.rows[:1] * count
+            bars = Bars(rows=rows, ends=self.BARS.ends[:1] * count)
+            assert text.render(Document(sentence="x", parts=(bars,)), PLAIN) == "x\n"
+
+    def test_svg_and_vega_hold_them(self):
+        image = drawn(self.BARS)
+        assert image.count("<rect") == 3  # the ground and two bars
+        assert image.count("l-5 5") == 1  # the arrow of the one that runs off
+        values = vega_lite(self.BARS)["data"]["values"]
+        assert [(row["low"], row["size"], row["high"]) for row in values] == [
+            (5, 10, 12),
+            (20, 20, 99),
+        ]
+        tall = re.search(r'viewBox="0 0 \d+ (\d+)"', stacked([self.BARS, self.BARS]))
+        assert int(tall[1]) == 2 * int(re.search(r'viewBox="0 0 \d+ (\d+)"', image)[1])
+
+    def test_names_are_escaped(self):
+        assert "<b>" not in drawn(Bars(rows=(("<b>", 1.0, "<b>"),), ends=((1.0, 1.0),)))
+
+
+def test_labels_of_an_axis_line_up_however_small():
+    chart = Chart("t", "x", "y", (Series("", ((0.001, 0.00012), (0.002, 0.0002))),))
+    lines = plotted(chart, 60)
+    bars = {line.index("|") for line in lines if "|" in line}
+    assert len(bars) == 1
+    (labels,) = [line for line in lines if line.strip().endswith("x")]
+    axis = next(line for line in lines if "+--" in line)
+    assert labels.index("0.002") + len("0.002") == len(axis)
+    assert sum(line.lstrip().startswith("0.0001 ") for line in lines) == 1

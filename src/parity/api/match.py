@@ -16,7 +16,8 @@ from parity.errors import UsageError
 from parity.evaluate.goodput import Stated
 from parity.outputs.envelope import Answer
 from parity.outputs.ladder import ladder_answer
-from parity.outputs.matching import MatchQuestion, match_answer
+from parity.outputs.matching import match_answer
+from parity.outputs.matching_fields import MatchQuestion
 from parity.outputs.supplied import asked_supply, with_supply
 from parity.search import match as matching
 from parity.search import train as training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 
 from parity.catalogue.machine import Draw
@@ -79,19 +80,27 @@ def used_server(factor: Fact, used_usd: float, new: Fact) -> Fact:
 
 
 def per_chip_hour(chip: Chip, draw: Draw, on: date | None = None) -> tuple[str, Fact] | None:
-    """(rent or own, a chip-hour at work all day); None where nobody published a price. [USD/h]
+    """(own or rent, a chip-hour at work all day); None where nobody published a price. [USD/h]
 
-    Owned, with power as in the US, where anybody published the price of a chip, so that chips
-    compare; else rented on demand.
+    Owned where anybody published the price of a chip, so that chips compare; else rented.
     """
-    day = on or newest()
-    try:
-        basis = owned(chip, day, USUAL_REGION, {})
-    except (MissingFact, UsageError):
-        try:
-            basis = rented(chip, day)
-        except (MissingFact, UsageError):
-            return None
+    return next(iter(chip_hours(chip, draw, on).items()), None)
+
+
+def chip_hours(chip: Chip, draw: Draw, on: date | None = None) -> dict[str, Fact]:
+    """A chip-hour at work all day: `own`, with power as in the US, and `rent`, on demand. [USD/h]
+
+    Without what nobody published a price of.
+    """
+    day, bases = on or newest(), []
+    with suppress(MissingFact, UsageError):
+        bases.append(owned(chip, day, USUAL_REGION, {}))
+    with suppress(MissingFact, UsageError):
+        bases.append(rented(chip, day))
+    return {basis.name: _at_work(basis, chip, draw) for basis in bases}
+
+
+def _at_work(basis: Basis, chip: Chip, draw: Draw) -> Fact:
     figures = dict(basis.figures)
     if basis.name == "own" and chip.physical.tdp is not None:
         full = Figure(exact(1.0, "at work all day"))
@@ -99,4 +108,4 @@ def per_chip_hour(chip: Chip, draw: Draw, on: date | None = None) -> tuple[str, 
         figures |= {name: Figure(operation(name)) for name in ("server_power", "pue")}
         figures["utilisation"] = full
     found = spans(figures, lambda x: {"hour": books.hour(x)}, draw)["hour"]
-    return basis.name, Fact(found.value, found.low, found.high, "USD/h", "derived", basis.words)
+    return Fact(found.value, found.low, found.high, "USD/h", "derived", basis.words)

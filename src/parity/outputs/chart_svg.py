@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from parity.outputs import bars_svg
 from parity.outputs.chart_text import nice_end
-from parity.outputs.document import Chart, Series
+from parity.outputs.document import Bars, Chart, Series
 from parity.outputs.scatter import STYLES, mark_path, paint
 from parity.units import significant
 
-WIDTH, HEIGHT = 720, 420
+WIDTH, HEIGHT = bars_svg.WIDTH, 420
 LEFT, RIGHT, TOP, BOTTOM = 76, 20, 44, 92
 TICKS = 4
 
 
-def drawn(chart: Chart) -> str:
+def drawn(chart: Chart | Bars) -> str:
     """The chart as SVG text."""
+    if isinstance(chart, Bars):
+        return bars_svg.drawn(chart)
     points = [point for series in chart.series for point in series.points] or [(1.0, 1.0)]
     right, top = nice_end(max(x for x, _ in points)), nice_end(max(y for _, y in points))
     count = sum(len(series.points) for series in chart.series)
@@ -43,17 +46,17 @@ def drawn(chart: Chart) -> str:
     return "\n".join(parts)
 
 
-def stacked(charts: Sequence[Chart]) -> str:
+def stacked(charts: Sequence[Chart | Bars]) -> str:
     """Charts one under the other as SVG text."""
     if len(charts) == 1:
         return drawn(charts[0])
-    inside = [
-        drawn(chart).replace(
-            "<svg ", f'<svg y="{i * HEIGHT}" width="{WIDTH}" height="{HEIGHT}" ', 1
-        )
-        for i, chart in enumerate(charts)
-    ]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {len(charts) * HEIGHT}">'
+    inside, y = [], 0
+    for chart in charts:
+        tall = bars_svg.height(chart) if isinstance(chart, Bars) else HEIGHT
+        place = f'<svg y="{y}" width="{WIDTH}" height="{tall}" '
+        inside.append(drawn(chart).replace("<svg ", place, 1))
+        y += tall
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}">'
     return "\n".join([head, *inside, "</svg>\n"])
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from parity.outputs.document import Chart
 from parity.units import significant
 
-ROWS = 14
+#: An odd number, so that half of the axis has a row of its own.
+ROWS = 13
 #: One mark a series, told apart without colour.
 MARKS = "*o+x#@"
 
@@ -17,7 +18,8 @@ def plotted(chart: Chart, width: int = 84) -> list[str]:
         return [f"{chart.title}: nothing to show"]
     right = nice_end(max(x for x, _ in points))
     top = nice_end(max(y for _, y in points))
-    margin = max(len(significant(top)), 4)
+    labels = {0: significant(top), ROWS // 2: significant(top / 2), ROWS - 1: "0"}
+    margin = max(4, *map(len, labels.values()))
     columns = max(width - margin - 4, 24)
     grid = [[" "] * columns for _ in range(ROWS)]
     for series, mark in zip(chart.series, marks(chart), strict=True):
@@ -27,15 +29,19 @@ def plotted(chart: Chart, width: int = 84) -> list[str]:
             grid[ROWS - 1 - row][column] = mark
     lines = [chart.title, f"  {chart.y}"]
     for i, cells in enumerate(grid):
-        level = top * (ROWS - 1 - i) / (ROWS - 1)
-        label = significant(level) if i % ((ROWS - 1) // 2) == 0 or i == ROWS - 1 else ""
-        lines.append(f"  {label:>{margin}} |{''.join(cells)}".rstrip())
+        lines.append(f"  {labels.get(i, ''):>{margin}} |{''.join(cells)}".rstrip())
     lines.append(f"  {'':>{margin}} +{'-' * columns}")
-    half = columns // 2
-    ends = f"{'0':<{half}}{significant(right / 2):<{columns - half - 8}}{significant(right):>8}"
+    ends = _across(right, columns)
     lines.append(f"  {'':>{margin}}  {ends}  {chart.x}".rstrip())
     named = [f"{m} {s.name}" for s, m in zip(chart.series, marks(chart), strict=True) if s.name]
     return [*lines, f"  {'':>{margin}}  {'   '.join(named)}"] if named else lines
+
+
+def _across(right: float, columns: int) -> str:
+    """Zero, the middle and the end of the axis, each below its place."""
+    middle, end = significant(right / 2), significant(right)
+    line = f"{'0':<{(columns - len(middle)) // 2}}{middle}"
+    return f"{line:<{columns - len(end)}}{end}"
 
 
 def marks(chart: Chart) -> list[str]:

@@ -26,10 +26,25 @@ class Fields(Record, frozen=True):
 
 
 class Bars(Record, frozen=True):
-    """Shares or effects: (name, size, what to print beside it). Sizes are relative."""
+    """Shares or effects: (name, size, what to print beside it). Sizes are relative.
+
+    ends: the low and the high end of each row, where sizes have ranges.
+    """
 
     rows: tuple[tuple[str, float, str], ...]
     title: str = ""
+    ends: tuple[tuple[float, float], ...] = ()
+
+
+#: A range that is longer than so many times the largest size runs off the scale.
+_FARTHEST = 2.0
+
+
+def scale_end(part: Bars) -> float:
+    """The size that the longest bar stands for, its range included."""
+    largest = max((abs(size) for _, size, _ in part.rows), default=0.0)
+    ends = max((abs(high) for _, high in part.ends), default=0.0)
+    return max(largest, min(ends, _FARTHEST * largest))
 
 
 class Words(Record, frozen=True):

@@ -28,6 +28,8 @@ def _part(part: Part) -> str:
             return _table(part.title, part.columns, part.rows, part.align)
         case Fields():
             return _table(part.title, (), part.rows, "")
+        case Bars() if part.ends:
+            return f"<figure>{drawn(part)}</figure>"
         case Bars():
             rows = tuple((name, note) for name, _, note in part.rows)
             return _table(part.title, (), rows, "lr")

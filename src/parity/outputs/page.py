@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parity.errors import UsageError
 from parity.outputs.chart_svg import stacked
-from parity.outputs.document import Chart
+from parity.outputs.document import Bars, Chart
 from parity.outputs.envelope import Answer, plain
 from parity.outputs.html import card
 from parity.outputs.vega import vega_lite
@@ -26,9 +26,13 @@ code { background: rgba(128, 128, 128, 0.15); padding: 0 0.2rem; }
 """
 
 
-def charts(answer: Answer) -> tuple[Chart, ...]:
-    """The charts of an answer."""
-    return tuple(part for part in answer.document.parts if isinstance(part, Chart))
+def charts(answer: Answer) -> tuple[Chart | Bars, ...]:
+    """The charts of an answer: plots, and bars with ranges."""
+    return tuple(
+        part
+        for part in answer.document.parts
+        if isinstance(part, Chart) or (isinstance(part, Bars) and part.ends)
+    )
 
 
 def page(answer: Answer) -> str:

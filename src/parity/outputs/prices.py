@@ -1,4 +1,4 @@
-"""What chips cost, beside a plan or a match: owned where a price is published, else rented."""
+"""What chips cost, beside a plan or a match: owned and rented, where prices are published."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from parity.catalogue.machine import Number
 from parity.catalogue.schema import Chip
-from parity.economics.hourly import per_chip_hour
+from parity.economics.hourly import chip_hours, per_chip_hour
 from parity.economics.ledger import Figure, Span, spans
 from parity.economics.selling import MILLION
 from parity.outputs.costing_tables import usd
@@ -25,21 +25,25 @@ def price_fields(chip: Chip) -> dict[str, object]:
     }
 
 
-def usd_per_mtoken(chip: Chip, count: Fact, tokens_per_s: float) -> tuple[str, Fact] | None:
-    """(own or rent, USD of a million tokens); None where nobody published a price.
+def usd_per_mtoken(chip: Chip, count: Fact, tokens_per_s: float) -> dict[str, Fact]:
+    """USD of a million tokens, `own` and `rent`; without what nobody published a price of.
 
     count: chips that make `tokens_per_s` together, P10 and P90 as its ends.
     """
-    found = per_chip_hour(chip, Sampler())
-    if found is None:
-        return None
-    figures = {"count": Figure(count, deciles=True), "hour": Figure(found[1], deciles=True)}
+    return {
+        basis: _per_mtoken(hour, count, tokens_per_s)
+        for basis, hour in chip_hours(chip, Sampler()).items()
+    }
+
+
+def _per_mtoken(hour: Fact, count: Fact, tokens_per_s: float) -> Fact:
+    figures = {"count": Figure(count, deciles=True), "hour": Figure(hour, deciles=True)}
 
     def cost(x: Mapping[str, Number]) -> dict[str, Number]:
         return {"cost": x["count"] * x["hour"] * MILLION / (tokens_per_s * HOUR_S)}
 
     span = spans(figures, cost, Sampler())["cost"]
-    return found[0], Fact(span.value, span.low, span.high, "USD", "derived", found[1].source)
+    return Fact(span.value, span.low, span.high, "USD", "derived", hour.source)
 
 
 def price_words(chip: Chip, chips: int, hours: float = 24.0) -> str:

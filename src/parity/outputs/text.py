@@ -7,19 +7,26 @@ come from files are shown as `?`.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import textwrap
 import unicodedata
 from typing import IO, Literal
 
 from parity.outputs.chart_text import plotted
-from parity.outputs.document import Bars, Chart, Document, Fields, Part, Table, Words
+from parity.outputs.document import Bars, Chart, Document, Fields, Part, Table, Words, scale_end
 from parity.record import Finding, Record
 
 Style = Literal["bold", "dim", "red", "yellow", "green", "cyan"]
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 _SEVERITY: dict[str, Style] = {"error": "red", "warning": "yellow", "note": "cyan"}
 _BAR_CELLS = 30
+#: White space that is no plain space, and what follows it.
+_BREAKS = re.compile(r"[^\S ]\s*")
+#: How a bar with a range is read.
+_KEY = "# to P10, = to the value, - to P90"
+#: One bar shows nothing, and many are for pages and SVG: the table says the same.
+_MOST_BARS = 16
 
 
 class Page(Record, frozen=True):
@@ -109,10 +116,13 @@ def styled(text: str, style: Style, page: Page) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` on one line, with control and direction characters made visible as `?`."""
+    """`text` on one line, with control and direction characters made visible as `?`.
+
+    Line ends and tabs become one space; spaces that line columns up stay.
+    """
     if text.isascii() and text.isprintable():
         return text
-    flat = " ".join(text.split())
+    flat = _BREAKS.sub(" ", text)
     return "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in flat)
 
 
@@ -154,16 +164,29 @@ def _fields(part: Fields, page: Page) -> str:
 
 
 def _bars(part: Bars, page: Page) -> str:
+    if part.ends and not 1 < len(part.rows) <= _MOST_BARS:
+        return ""
     names = max((columns(clean(name)) for name, _, _ in part.rows), default=0)
     notes = max((columns(clean(note)) for _, _, note in part.rows), default=0)
-    largest = max((abs(size) for _, size, _ in part.rows), default=0.0)
+    largest = scale_end(part)
     lines = [styled(clean(part.title), "bold", page)] if part.title else []
-    for name, size, note in part.rows:
-        cells = round(_BAR_CELLS * abs(size) / largest) if largest else 0
-        bar = styled("#" * cells, "cyan", page)
+    for i, (name, size, note) in enumerate(part.rows):
+        low, high = part.ends[i] if part.ends else (size, size)
+        bar = styled(_bar(abs(low), abs(size), abs(high), largest), "cyan", page)
         left, right = _pad(clean(name), names, "l"), _pad(clean(note), notes, "r")
         lines.append(f"  {left}  {right}  {bar}".rstrip())
+    if part.ends:
+        lines.append(styled(f"  {'':{names + notes + 2}}  {_KEY}", "dim", page))
     return "\n".join(lines)
+
+
+def _bar(low: float, size: float, high: float, largest: float) -> str:
+    """`####` up to the low end, `==` to the value, `--` to the high end, `>` beyond the scale."""
+    if not largest:
+        return ""
+    first, middle, last = (round(_BAR_CELLS * min(x / largest, 1.0)) for x in (low, size, high))
+    cut = ">" if high > largest else ""
+    return "#" * first + "=" * (middle - first) + "-" * (last - middle) + cut
 
 
 def _sources(sources: tuple[str, ...], page: Page) -> str:

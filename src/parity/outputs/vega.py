@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from parity.outputs.document import Chart
+from parity.outputs.chart_text import nice_end
+from parity.outputs.document import Bars, Chart, scale_end
 from parity.outputs.scatter import STYLES
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -10,8 +11,43 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _SHAPES = {"triangle": "triangle-up", "ring": "circle"}
 
 
-def vega_lite(chart: Chart) -> dict[str, object]:
+def vega_lite(chart: Chart | Bars) -> dict[str, object]:
     """The chart as a Vega-Lite specification with its data inside."""
+    return _bars(chart) if isinstance(chart, Bars) else _points(chart)
+
+
+def _bars(chart: Bars) -> dict[str, object]:
+    """A bar for each row, and a rule from its low to its high end."""
+    ends = chart.ends or tuple((size, size) for _, size, _ in chart.rows)
+    rows = [
+        {"name": name, "size": size, "low": low, "high": high, "note": note}
+        for (name, size, note), (low, high) in zip(chart.rows, ends, strict=True)
+    ]
+    scale = {"domain": [0.0, nice_end(scale_end(chart))], "clamp": True}
+    across = {"type": "quantitative", "title": None, "scale": scale}
+    named = {"field": "name", "type": "nominal", "sort": None, "title": None}
+    tooltip = [{"field": field, "type": "nominal"} for field in ("name", "note")]
+    return {
+        "$schema": SCHEMA,
+        "title": chart.title,
+        "width": 620,
+        "height": {"step": 26},
+        "data": {"values": rows},
+        "encoding": {"y": named, "tooltip": tooltip},
+        "layer": [
+            {
+                "mark": {"type": "bar", "color": STYLES[0][0], "opacity": 0.6},
+                "encoding": {"x": {"field": "size", **across}},
+            },
+            {
+                "mark": {"type": "errorbar", "ticks": True},
+                "encoding": {"x": {"field": "low", **across}, "x2": {"field": "high"}},
+            },
+        ],
+    }
+
+
+def _points(chart: Chart) -> dict[str, object]:
     rows = [
         {"series": series.name, "x": x, "y": y, "order": i}
         for series in chart.series

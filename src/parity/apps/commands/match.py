@@ -43,16 +43,19 @@ def match(
         ),
     ] = False,
     html: words.Html = None,
+    svg: words.Svg = None,
     samples: words.Samples = 256,
     to: words.To = None,
     risk: words.Risk = False,
 ) -> Answer:
     """Count how many of one chip equal so many of another."""
-    asked = {name: value for name, value in locals().items() if name != "html"}
+    asked = {name: value for name, value in locals().items() if name not in ("html", "svg")}
     from parity.api.match import match as matched
-    from parity.outputs.page import write_page
+    from parity.outputs.page import write_page, write_svg
 
     answer = matched(**asked)
     if html is not None:
         write_page(answer, html)
+    if svg is not None:
+        write_svg(answer, svg)
     return answer

@@ -1,0 +1,96 @@
+"""A match as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parity.outputs.prices import price_fields, usd_per_mtoken
+from parity.outputs.unknowns import range_fields, uncertainty_fields
+from parity.record import Fact
+from parity.search.match import Row
+from parity.search.replica import ServingJob
+from parity.workload.training import TrainingJob
+
+
+@dataclass(frozen=True)
+class MatchQuestion:
+    """What was asked, for the answer's first line."""
+
+    kind: str  # "training" or "serving"
+    model: str
+    have: str
+    target: float  # seconds of a step, or requests/s
+    training: TrainingJob | None
+    serving: ServingJob | None
+    interrupted: bool = False  # whether the target is a step with what interrupts it
+
+    @property
+    def chips_held(self) -> int:
+        """Chips of `have`; 0 where the target is a number."""
+        digits = self.have.split("x")[0].strip().replace(",", "")
+        return int(digits) if digits.isdigit() else 0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens trained on or put out. [1/s]"""
+        if self.training:
+            return self.training.global_batch_tokens / self.target
+        assert self.serving is not None
+        return float(self.target * self.serving.request.output_tokens)
+
+
+def row_fields(question: MatchQuestion, row: Row, costs: dict[str, Fact]) -> dict[str, object]:
+    """One wanted chip. costs: of a million tokens, by basis."""
+    held = question.chips_held
+    return {
+        "chip": row.chip.id,
+        "label": row.name,
+        "count": row.count,
+        "low": row.low,
+        "high": row.high,
+        "per_chip": row.count / held if row.count is not None and held else None,
+        "range": range_fields(row.spread, "chips") if row.spread else None,
+        "uncertainty": uncertainty_fields(row.spread) if row.spread else [],
+        "reason": row.reason,
+        "bound_by": row.bound_by,
+        "layout": row.layout_fields or None,
+        "layout_text": row.layout or None,
+        "power_ratio": row.power_ratio,
+        **price_fields(row.chip),
+        "usd_per_mtoken": next(iter(costs.values()), None),
+        "usd_per_mtoken_owned": costs.get("own"),
+        "usd_per_mtoken_rented": costs.get("rent"),
+        **row.detail,
+    }
+
+
+def row_costs(question: MatchQuestion, row: Row) -> dict[str, Fact]:
+    """USD of a million tokens, of output in serving: `own` and `rent`, where prices are known."""
+    if row.count is None:
+        return {}
+    low, high = row.low or row.count, row.high or row.count
+    count = Fact(row.count, low, high, "1", "derived", "the match")
+    return usd_per_mtoken(row.chip, count, question.tokens_per_s)
+
+
+def target_fields(question: MatchQuestion) -> dict[str, float | int]:
+    """What is to be equalled."""
+    if question.training:
+        job = question.training
+        return {
+            "step_time_s": question.target,
+            "tokens_per_s": question.tokens_per_s,
+            "seq_len": job.seq_len,
+            "global_batch_sequences": job.global_batch_sequences,
+            "tokens": job.tokens,
+        }
+    assert question.serving is not None
+    serving = question.serving
+    return {
+        "requests_per_s": question.target,
+        "output_tokens_per_s": question.tokens_per_s,
+        "input_tokens": int(serving.request.input_tokens),
+        "output_tokens": int(serving.request.output_tokens),
+        "ttft_s": serving.ttft_s,
+        "tpot_s": serving.tpot_s,
+    }
