@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from parity.catalogue.schema import DatedPrice
 from parity.catalogue.spec import COMMAND_LINE, parse_fleet, stated
 from parity.errors import BadQuantity, UsageError, shorten
 from parity.outputs.envelope import Answer
@@ -164,9 +165,8 @@ def _as_typed(made: Recipe, typed: _Typed) -> Recipe:
         if made.memory is None:
             raise UsageError("--hbm-price needs stacks of HBM: `--hbm 5xhbm3`.")
         gigabyte = _fact(typed.hbm_price, "USD", "--hbm-price", least=0.01, most=1e4)
-        held = structs.replace(
-            made.memory, hbm=structs.replace(made.memory.hbm, usd_per_gb=gigabyte)
-        )
+        prices = (DatedPrice("", gigabyte),)
+        held = structs.replace(made.memory, hbm=structs.replace(made.memory.hbm, prices=prices))
         made = structs.replace(made, memory=held)
     if typed.volume is not None:
         count = parse_count(typed.volume, "--volume", most=MOST_UNITS)

@@ -27,6 +27,7 @@ from parity.outputs.accuracy import (
     telling,
     worst_table,
 )
+from parity.outputs.accuracy_making import making
 from parity.outputs.document import Table
 from parity.outputs.scatter import Dot, Scatter
 from parity.outputs.serving import pools_words
@@ -147,6 +148,7 @@ def page(found: Halves, left_out: Halves | None = None) -> str:
         *_ratios(found if left_out is None else left_out),
         _PEERS,
         *_beside(),
+        *_made(),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
@@ -162,6 +164,12 @@ def _left_out(found: Validation, what: str = "") -> list[str]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _made() -> list[str]:
+    """What chips cost to make, beside what others published."""
+    said, table = making()
+    return [said, _markdown(table)]
 
 
 def _ratios(found: Halves) -> list[str]:

@@ -325,6 +325,14 @@ def same_transistors(recipe: Recipe, node: Node) -> Recipe:
     return structs.replace(recipe, dies=tuple(dies), package=package)
 
 
+def priced_on(recipe: Recipe, day: str) -> Recipe:
+    """The recipe with its memory at the price of a day, as in `2026-02`, or the first there is."""
+    if recipe.memory is None:
+        return recipe
+    held = structs.replace(recipe.memory, hbm=recipe.memory.hbm.known_on(day))
+    return structs.replace(recipe, memory=held)
+
+
 def selling(recipe: Recipe, share: float) -> Recipe:
     """The recipe of which so many of the dies are sold, whatever a model says."""
     stated = Fact(share, share, share, "fraction", "user", COMMAND_LINE)

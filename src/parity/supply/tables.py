@@ -9,13 +9,13 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from parity.catalogue import load
 from parity.catalogue.build import read_record
 from parity.catalogue.figures import Place
 from parity.catalogue.machine import Draw, Number
-from parity.catalogue.schema import Area, BytesPerS, Count, Source, Usd
+from parity.catalogue.schema import Area, BytesPerS, Count, DatedPrice, Source, Usd
 from parity.errors import MissingFact, UnknownName
 from parity.record import Fact, Record
 
@@ -52,7 +52,17 @@ class Hbm(Record, frozen=True, kw_only=True):
     gb_per_stack: Count
     bandwidth: BytesPerS
     area_mm2: Area
-    usd_per_gb: Usd
+    prices: tuple[DatedPrice, ...]  # of a gigabyte, the oldest first
+
+    @property
+    def usd_per_gb(self) -> Fact | None:
+        """The newest price of a gigabyte. [USD]"""
+        return self.prices[-1].price if self.prices else None
+
+    def known_on(self, day: str) -> Hbm:
+        """Without the prices of later days; with the first where all are. day: as in `2026-02`."""
+        known = tuple(one for one in self.prices if one.since <= day)
+        return structs.replace(self, prices=known or self.prices[:1])
 
 
 class Package(Record, frozen=True, kw_only=True):

@@ -13,10 +13,12 @@ from parity.catalogue import load
 from parity.catalogue.machine import Draw, Number, central
 from parity.record import Record
 from parity.supply.cost import Cost, cost_of
-from parity.supply.recipe import recipe_of
+from parity.supply.recipe import priced_on, recipe_of
 
 #: How far a part and a total may be off.
 PART_BAR, TOTAL_BAR = 0.25, 0.35
+#: Parts from which figures here were taken: that these agree shows no more than that.
+TAKEN_FROM = ("packaging", "test", "assembly loss")
 
 
 class Published(Record, frozen=True):
@@ -34,10 +36,12 @@ class Published(Record, frozen=True):
 
 
 class Compared(Record, frozen=True):
-    """A published cost and the one worked out here."""
+    """A published cost and the one worked out here, with P10 and P90."""
 
     published: Published
     usd: float
+    low_usd: float
+    high_usd: float
 
     @property
     def error(self) -> float:
@@ -45,9 +49,19 @@ class Compared(Record, frozen=True):
         return self.usd / self.published.usd - 1.0
 
     @property
+    def bar(self) -> float:
+        """How far it may be off and still be as near as public figures allow."""
+        return TOTAL_BAR if self.published.part == "total" else PART_BAR
+
+    @property
+    def independent(self) -> bool:
+        """Whether it counts, and no figure here was taken from it."""
+        return self.published.counted and self.published.part not in TAKEN_FROM
+
+    @property
     def within(self) -> bool:
         """Whether it is as near as public figures allow."""
-        return abs(self.error) <= (TOTAL_BAR if self.published.part == "total" else PART_BAR)
+        return abs(self.error) <= self.bar
 
 
 @cache
@@ -76,9 +90,17 @@ def part_usd(cost: Cost, part: str) -> float:
 
 
 def table(draw: Draw = central) -> tuple[Compared, ...]:
-    """Every published cost beside the median of ours, at the stated figures or over samples."""
-    costs = {
-        chip: cost_of(recipe_of(load.chip(chip)), draw)
-        for chip in dict.fromkeys(one.chip for one in published())
+    """Every published cost beside the median of ours, at the stated figures or over samples.
+
+    Memory is at the price of the day of the estimate.
+    """
+    asked = dict.fromkeys((one.chip, one.date) for one in published())
+    parts = {
+        (chip, day): split(cost_of(priced_on(recipe_of(load.chip(chip)), day), draw))
+        for chip, day in asked
     }
-    return tuple(Compared(one, part_usd(costs[one.chip], one.part)) for one in published())
+    found = []
+    for one in published():
+        low, median, high = np.quantile(parts[one.chip, one.date][one.part], [0.1, 0.5, 0.9])
+        found.append(Compared(one, float(median), float(low), float(high)))
+    return tuple(found)
