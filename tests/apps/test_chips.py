@@ -16,7 +16,7 @@ FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"
 def figures(table):
     """Every figure in a JSON tree."""
     if isinstance(table, dict):
-        if "provenance" in table and "value" in table:
+        if "provenance" in table and "unit" in table:
             yield table
         else:
             for value in table.values():

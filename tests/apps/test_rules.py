@@ -39,7 +39,8 @@ def test_check_fails_where_something_is_caught_or_open(run):
     assert run("rules", "t4", "--check").code == 0
     assert run("rules", "t4,h100", "--check").code == 5
     assert run("rules", "h100").code == 0
-    assert run("rules", "810e", "--on-date", "2024-06-01", "--check").code == 5
+    assert run("rules", "810e", "--on-date", "2024-06-01", "--check").code == 3
+    assert run("rules", "810e,h100", "--on-date", "2024-06-01", "--check").code == 5
 
 
 def test_figures_of_one_s_own_and_filters(run):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from parity.catalogue import load
+from parity.catalogue.schema import Market
 from parity.catalogue.spec import override
 from parity.errors import UnknownName
 from parity.record import Fact
@@ -270,9 +271,10 @@ def made(tpp: tuple[float, float], density: tuple[float, float], centre: bool | 
     def quantity(low: float, high: float) -> Quantity:
         return Quantity("1", low, low, high)
 
-    return Thresholds(
-        "made", "NVIDIA", {"tpp": quantity(*tpp), "performance_density": quantity(*density)}, centre
-    )
+    words = {True: "data-centre", False: "consumer"}
+    market = None if centre is None else Market(words[centre], "user", "test")  # type: ignore[arg-type]
+    quantities = {"tpp": quantity(*tpp), "performance_density": quantity(*density)}
+    return Thresholds("made", "NVIDIA", quantities, market)
 
 
 ranges = st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)).map(sorted).map(tuple)
@@ -347,3 +349,23 @@ def test_the_column_of_another_answer():
     assert column(load.chip("h100"), "BR", DAY) == "cannot tell: destination"
     with pytest.raises(UnknownName):
         column(load.chip("h100"), "nowhere")
+
+
+def test_every_word_on_the_market_of_a_chip_has_a_source():
+    known = {chip.id: chip.market for chip in load.chips()}
+    for chip, market in known.items():
+        if market is not None:
+            assert load.source(market.source).title, chip
+    assert known["jalapeno"] is None  # nobody held says
+
+
+def test_the_groups_are_those_of_july_2026():
+    """15 CFR 740 Supplement 1, as copied on 2026-07-08; Hong Kong, not listed, is as China."""
+    listed = {
+        "D1": "AM AZ BY CN GE IQ KG KH KP KZ LA LY MD MM MN MO NI RU TJ TM UZ VE VN YE",
+        "D4": "AE BH BY CN EG IL IQ IR JO KP KW LB LY MO OM PK QA RU SA SY VE YE",
+        "D5": "AF BY CD CF CN CU ER HT IQ IR KP LB LY MM NI RU SD SO SS SY VE ZW",
+    }
+    for group, codes in listed.items():
+        held = {code for code, one in geography().countries.items() if group in one.groups}
+        assert held == {*codes.split(), "HK"}

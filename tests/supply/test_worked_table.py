@@ -15,7 +15,7 @@ import pytest
 from msgspec import structs
 
 from parity.catalogue import load
-from parity.catalogue.schema import Chip, Compute, Dense, Memory, Physical, ScaleUp
+from parity.catalogue.schema import Chip, Compute, Dense, Market, Memory, Physical, ScaleUp
 from parity.record import Fact
 from parity.supply.rules import assess, ruling, trade
 from parity.supply.rules_data import book
@@ -35,12 +35,16 @@ def fact(text: str, scale: float, unit: str) -> Fact | None:
     return Fact(value, value, value, unit, "user", "test")
 
 
+def sold_for(word: str) -> Market | None:
+    return Market(word, "user", "test") if word else None  # type: ignore[arg-type]
+
+
 def made(row: dict[str, str]) -> Chip:
     """A chip of exactly the figures of a row; its I/O is one link."""
     half = fact(row["io"], 0.5e9, "byte/s")
     return Chip(
         id="made", name=row["chip"], vendor="NVIDIA", status="shipping", family="other",
-        market=row["market"], host_link="pcie5-x16",
+        market=sold_for(row["market"]), host_link="pcie5-x16",
         compute=Compute(structs.replace(
             Dense(), **{row["dtype"]: fact(row["rate"], 1e12, "FLOP/s")})),
         memory=Memory(kind="HBM", bandwidth=fact(row["dram"], 1e9, "byte/s")),
@@ -139,9 +143,9 @@ def test_consumer_cards_below_4800_are_outside_by_note_2():
     assert assess(thresholds(chip), CHINA, day).verdict == "not_caught"
     found = ruling(RULES["us-3a090-2023"], thresholds(chip), CHINA)
     assert found.clause == "Note 2 to 3A090"
-    centre = thresholds(structs.replace(chip, market="data-centre"))
+    centre = thresholds(structs.replace(chip, market=sold_for("data-centre")))
     assert assess(centre, CHINA, day).verdict == "caught"
-    unsaid = assess(thresholds(structs.replace(chip, market="")), CHINA, day)
+    unsaid = assess(thresholds(structs.replace(chip, market=None)), CHINA, day)
     assert (unsaid.verdict, unsaid.unknown) == ("cannot_tell", ("data_centre",))
 
 

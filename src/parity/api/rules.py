@@ -30,8 +30,8 @@ def rules(
     chips: names, `all`, a filter such as `vendor=huawei`, figures of your own
     (`h20@memory.bandwidth=4.8TB/s`), memory stacks (`hbm3e`). on_date: as in `2023-11-17`; None is
     the last day up to which rules were looked for. from_, to, hq: countries, as in `CN`: of origin,
-    of destination, of the buyer's headquarters. check: exit code 5 unless none may be caught.
-    chart: draw the verdict over time.
+    of destination, of the buyer's headquarters. check: exit code 5 where one is caught,
+    else 3 where one cannot be told. chart: draw the verdict over time.
 
     A screening aid, no legal advice. Raises `UnknownName`, `BadQuantity`, `UsageError`.
     """

@@ -17,7 +17,7 @@ from parity.catalogue.check import check
 from parity.catalogue.figures import (
     Place,
     read_figure,
-    read_support,
+    read_statement,
     read_text,
     refuse_unknown,
 )
@@ -197,7 +197,9 @@ def _fields(
         if field.kind == "figure":
             read[key] = read_figure(raw, field.unit, inside, sources)
         elif field.kind == "support":
-            read[key] = read_support(raw, inside, sources)
+            read[key] = read_statement(raw, "support", "native", inside, sources)
+        elif field.kind == "market":
+            read[key] = read_statement(raw, "value", "data-centre", inside, sources)
         elif field.kind == "prices":
             read[key] = _read_prices(raw, inside, sources)
         elif field.record is not None:

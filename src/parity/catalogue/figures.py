@@ -98,14 +98,16 @@ def default_range(value: float, unit: str, provenance: str) -> tuple[float, floa
     return value * (1 - spread), value * (1 + spread)
 
 
-def read_support(raw: object, at: Place, sources: Mapping[str, Any]) -> dict[str, str]:
-    """The statement whether a dtype is supported, as fields of `Support`."""
-    example = '{ support = "native", provenance = …, source = … }'
-    table = _table(raw, at, ("support", "provenance", "source", "note"), example)
-    if not isinstance(table.get("support"), str):
-        raise BadCatalogue(f"{at}: `support` is missing; expected {example}.")
+def read_statement(
+    raw: object, key: str, usual: str, at: Place, sources: Mapping[str, Any]
+) -> dict[str, str]:
+    """A word under `key` and who says so, as fields of `Support` and `Market`."""
+    example = f'{{ {key} = "{usual}", provenance = …, source = … }}'
+    table = _table(raw, at, (key, "provenance", "source", "note"), example)
+    if not isinstance(table.get(key), str):
+        raise BadCatalogue(f"{at}: `{key}` is missing; expected {example}.")
     return {
-        "support": table["support"],
+        key: table[key],
         "provenance": _provenance(table, at),
         "source": read_source(table, at, sources),
         "note": read_text(table, "note", at),

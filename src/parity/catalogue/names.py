@@ -29,7 +29,7 @@ WORDS: dict[str, str] = {
     "vendor": "vendor",
     "status": "status",
     "family": "family",
-    "market": "market",
+    "market": "sold_for",
     "cluster": "cluster",
     "kind": "memory.kind",
     "process": "physical.process",

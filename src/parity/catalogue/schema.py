@@ -27,7 +27,6 @@ Fraction = Annotated[Fact | None, Meta(extra={"unit": "fraction"})]
 Usd = Annotated[Fact, Meta(extra={"unit": "USD"})]
 
 Status = Literal["shipping", "announced", "rumoured", "ended", "design"]
-Market = Literal["", "data-centre", "workstation", "consumer"]
 Topology = Literal["switch", "mesh", "torus2d", "torus3d", "hypercube", "dragonfly", "none"]
 DTYPES = ("fp64", "tf32", "fp16", "bf16", "fp8", "int8", "int4", "fp4")
 
@@ -63,6 +62,15 @@ class Support(Record, frozen=True):
     """Whether the matrix hardware takes a dtype, as somebody states it."""
 
     support: Literal["native", "half-rate", "vector", "emulated", "none", "unknown"]
+    provenance: Provenance
+    source: str
+    note: str = ""
+
+
+class Market(Record, frozen=True):
+    """What a chip is designed or sold for, as somebody states it."""
+
+    value: Literal["data-centre", "workstation", "consumer"]
     provenance: Provenance
     source: str
     note: str = ""
@@ -157,7 +165,7 @@ class Chip(Record, frozen=True, kw_only=True):
     year: Year = None
     status: Status
     family: str  # names the efficiency curves of timing
-    market: Market = ""  # what its maker sells it for
+    market: Market | None = None  # what its maker sells it for; None where nobody says
     aliases: tuple[str, ...] = ()  # what people type
     labels: tuple[str, ...] = ()  # what published tables call it
     cluster: str = ""  # the cluster it is put in when none is named
@@ -172,6 +180,11 @@ class Chip(Record, frozen=True, kw_only=True):
     prices: tuple[DatedPrice, ...] = ()
     export_note: str = ""
     notes: str = ""
+
+    @property
+    def sold_for(self) -> str:
+        """Its market in one word, or nothing."""
+        return self.market.value if self.market else ""
 
 
 class ClusterScaleUp(Record, frozen=True):
@@ -236,7 +249,7 @@ class Catalogue(Record, frozen=True):
 class Field(NamedTuple):
     """How one field of a record is written in a file."""
 
-    kind: Literal["figure", "support", "table", "prices", "plain"]
+    kind: Literal["figure", "support", "market", "table", "prices", "plain"]
     unit: str = ""
     record: type[Record] | None = None
 
@@ -256,6 +269,8 @@ def _field(hint: object) -> Field:
         return Field("prices")
     if Support in get_args(hint):
         return Field("support")
+    if Market in get_args(hint):
+        return Field("market")
     if isinstance(hint, type) and issubclass(hint, Record):
         return Field("table", record=hint)
     return Field("plain")

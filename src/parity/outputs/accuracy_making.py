@@ -15,9 +15,9 @@ INTRODUCTION = f"""\
 Nobody publishes what a chip costs to make; analysts publish estimates. Each part of those stands
 beside the P50 of `parity fab`, with P10 and P90, and memory at the price of the estimate's day. An
 estimate that copies another, or that has another thing in it, is shown and not counted. A part
-within {100 * PART_BAR:.0f} % and a total within {100 * TOTAL_BAR:.0f} % is as near as public figures allow. Prices
-of packaging, test and assembly were taken from the same estimates, so that those agree shows no
-more than that; logic, memory and totals were not.
+within {100 * PART_BAR:.0f} % and a total within {100 * TOTAL_BAR:.0f} % is as near as public
+figures allow. Prices of packaging, test and assembly were taken from the same estimates, so that
+those agree shows no more than that; logic, memory and totals were not.
 """
 
 
@@ -65,7 +65,8 @@ def _missed(some: Sequence[Compared]) -> str:
 def _row(one: Compared) -> tuple[str, ...]:
     found = one.published
     within = ("yes" if one.within else "no") if found.counted else "not counted"
-    ends = f" ({found.low_usd:,.0f}–{found.high_usd:,.0f})" if found.low_usd < found.high_usd else ""
+    ranged = found.low_usd < found.high_usd
+    ends = f" ({found.low_usd:,.0f}–{found.high_usd:,.0f})" if ranged else ""
     return (
         found.chip, found.part, tables.source(found.source).publisher, found.date,
         f"{found.usd:,.0f}{ends}", f"{one.usd:,.0f} ({one.low_usd:,.0f}–{one.high_usd:,.0f})",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from parity.catalogue.schema import Source
+from parity.catalogue.schema import Market, Source
 from parity.outputs.document import Chart, Document, Part, Series, Table, Words
-from parity.outputs.envelope import Answer
+from parity.outputs.envelope import NOT_FEASIBLE, Answer
 from parity.outputs.figures import marks, span
 from parity.outputs.rules_fields import fields
 from parity.record import Finding
@@ -56,7 +56,8 @@ def rules_answer(
 ) -> Answer:
     """One row a chip, or one chip in full.
 
-    With `check` exit 5 unless none may be caught; with `chart` the verdict is drawn over time.
+    With `check` exit 5 where one is caught, else 3 where one cannot be told; with `chart` the
+    verdict is drawn over time.
     """
     held = book()
     findings = (
@@ -81,7 +82,6 @@ def rules_answer(
         },
         "findings": findings,
     }
-    clear = all(one.found.verdict == "not_caught" for one in judged)
     document = Document(
         sentence=_sentence(judged, way, on),
         parts=tuple(_parts(judged, shown, chart=chart)),
@@ -89,8 +89,16 @@ def rules_answer(
         sources=tuple(_source(held.sources[key]) for key in shown) if len(judged) == 1 else (),
         next=_next(judged, way),
     )
-    code = RULE_CHECK_FAILED if check and not clear else 0
+    code = _checked(judged) if check else 0
     return Answer(command="rules", content=content, document=document, exit_code=code)
+
+
+def _checked(judged: Sequence[Judged]) -> int:
+    """The exit code of a check: what is not known to pass does not pass."""
+    verdicts = {one.found.verdict for one in judged}
+    if "caught" in verdicts:
+        return RULE_CHECK_FAILED
+    return NOT_FEASIBLE if "cannot_tell" in verdicts else 0
 
 
 def value_text(quantity: Quantity) -> str:
@@ -175,8 +183,14 @@ def _quantities(found: Assessment) -> Table:
     ]
     if not found.facts.stack:
         made = {True: "yes", False: "no", None: "unknown"}[found.facts.data_centre]
-        rows.append((NAMES["data_centre"], made, "designed or marketed"))
+        rows.append((NAMES["data_centre"], made, _sold_for(found.facts.market)))
     return Table(("quantity", "value", "from"), tuple(rows), "lrl")
+
+
+def _sold_for(market: Market | None) -> str:
+    if market is None:
+        return "nobody held says what it is sold for"
+    return f"sold for: {market.value} ({market.provenance}: {market.source})"
 
 
 def _missing(quantity: Quantity) -> str:

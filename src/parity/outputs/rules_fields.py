@@ -20,6 +20,7 @@ def fields(label: str, found: Assessment) -> dict[str, object]:
         "outcome": found.deciding.outcome if binds and found.deciding else None,
         "unknown": list(found.unknown),
         "data_centre": found.facts.data_centre,
+        "market": found.facts.market,
         "quantities": {name: _quantity(q) for name, q in found.facts.quantities.items()},
         "rules": [_ruling(ruling) for ruling in found.rulings],
         "history": [

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from parity.catalogue import load
 from parity.catalogue.machine import Number
-from parity.catalogue.schema import Chip, figure_at
+from parity.catalogue.schema import Chip, Market, figure_at
 from parity.record import Fact, Record
 from parity.supply.wafer import RETICLE_MM2
 
@@ -64,9 +64,14 @@ class Thresholds(Record, frozen=True):
     id: str
     vendor: str
     quantities: dict[str, Quantity]
-    data_centre: bool | None  # whether it is designed or marketed for data centres
+    market: Market | None = None  # what it is designed or sold for, and who says so
     stack: bool = False  # whether it is memory sold by itself
     processor: bool = False  # whether it is a processor for general use
+
+    @property
+    def data_centre(self) -> bool | None:
+        """Whether it is designed or marketed for data centres; None where nobody says."""
+        return None if self.market is None else self.market.value == "data-centre"
 
 
 def total_processing_performance(rate: Number, bits: Number) -> Number:
@@ -104,10 +109,8 @@ def thresholds(chip: Chip) -> Thresholds:
         "dram_plus_io": _sum(dram, io),
         "transistors": _figure(chip, "physical.transistors", "1"),
     }
-    market = {"": None, "data-centre": True}.get(chip.market, False)
-    return Thresholds(
-        chip.id, chip.vendor, quantities, market, processor=chip.family in ("cpu", "apple")
-    )
+    general = chip.family in ("cpu", "apple")
+    return Thresholds(chip.id, chip.vendor, quantities, chip.market, processor=general)
 
 
 def stack_thresholds(name: str, bandwidth: Fact, area: Fact) -> Thresholds:
@@ -122,7 +125,7 @@ def stack_thresholds(name: str, bandwidth: Fact, area: Fact) -> Thresholds:
         f"{_unsure(area)}",
         sources=tuple(dict.fromkeys((bandwidth.source, area.source))),
     )
-    return Thresholds(name, "", {"memory_bandwidth_density": quantity}, None, stack=True)
+    return Thresholds(name, "", {"memory_bandwidth_density": quantity}, stack=True)
 
 
 def nonplanar(chip: Chip) -> bool | None:

@@ -38,7 +38,7 @@ def rules(
             group=TRADE,
             negative="",
             show_default=False,
-            help="Exit 5 where a chip is caught or it cannot be told.",
+            help="Exit 5 where a chip is caught, 3 where it cannot be told.",
         ),
     ] = False,
     html: words.Html = None,
