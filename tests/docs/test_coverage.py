@@ -84,7 +84,7 @@ QUESTIONS = [
     ("fab", "--supply", "smic-7nm-2025"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100,l4", "--to", "CN", "--risk"),
 ]
-LAYERS = ("timing", "layout", "evaluate", "search", "economics")
+LAYERS = ("timing", "layout", "evaluate", "search", "supply", "economics")
 
 
 @pytest.fixture(scope="module")
