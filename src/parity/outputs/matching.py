@@ -26,7 +26,9 @@ def match_answer(
 ) -> Answer:
     """One row a wanted chip; exit 3 where no chip reaches the target."""
     findings = _once((*about, *(f for row in rows for f in row.findings)))
-    shown = findings if len(rows) <= FEW_ROWS else _condensed(findings)
+    told = {f.message for row in rows if row.wall for f in row.findings if f.message == row.reason}
+    shown = tuple(f for f in findings if f.message not in told)
+    shown = shown if len(rows) <= FEW_ROWS else _condensed(findings)
     costs = [row_costs(question, row) for row in rows]
     content = {
         "answer": {

@@ -9,6 +9,7 @@ from parity.outputs.unknowns import range_fields, uncertainty_fields
 from parity.record import Fact
 from parity.search.match import Row
 from parity.search.replica import ServingJob
+from parity.search.walls import Obstacle
 from parity.workload.training import TrainingJob
 
 
@@ -55,12 +56,26 @@ def row_fields(question: MatchQuestion, row: Row, costs: dict[str, Fact]) -> dic
         "bound_by": row.bound_by,
         "layout": row.layout_fields or None,
         "layout_text": row.layout or None,
+        "wall": wall_fields(row.wall) if row.wall else None,
         "power_ratio": row.power_ratio,
         **price_fields(row.chip),
         "usd_per_mtoken": next(iter(costs.values()), None),
         "usd_per_mtoken_owned": costs.get("own"),
         "usd_per_mtoken_rented": costs.get("rent"),
         **row.detail,
+    }
+
+
+def wall_fields(wall: Obstacle) -> dict[str, object]:
+    """What no count gets past."""
+    return {
+        "kind": wall.kind,
+        "value": wall.value,
+        "needed": wall.needed,
+        "unit": wall.unit,
+        "words": wall.words,
+        "parts": [{"name": name, "value": value} for name, value in wall.parts],
+        "works": list(wall.works),
     }
 
 

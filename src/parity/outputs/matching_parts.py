@@ -75,6 +75,14 @@ def uncertain(rows: Sequence[Row]) -> tuple[Fields, ...]:
 
 
 def walls(rows: Sequence[Row]) -> tuple[Fields, ...]:
-    """Why chips have no count."""
-    found = tuple((row.name, row.reason) for row in rows if row.count is None)
+    """Why chips have no count, and what would give them one."""
+    found = tuple((row.name, _why_none(row)) for row in rows if row.count is None)
     return (Fields(rows=found, title="no count"),) if found else ()
+
+
+def _why_none(row: Row) -> str:
+    if row.wall is None:
+        return row.reason
+    if not row.wall.works:
+        return row.wall.words
+    return f"{row.wall.words} What works: {'; '.join(row.wall.works)}."

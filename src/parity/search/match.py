@@ -32,6 +32,8 @@ from parity.search.train import (
     what_binds,
 )
 from parity.search.uncertainty import Answering, Spread, once, ratio, spread
+from parity.search.walls import Obstacle, TrainingCase, training_wall
+from parity.search.walls_serving import ServingCase, serving_wall
 from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import Engine
 from parity.timing.software import Software
@@ -42,8 +44,8 @@ from parity.workload.training import TrainingJob
 FASTER = 1.5
 #: What stands in the way of a chip that the catalogue does not hold enough of.
 MISSING_FIGURE = "missing figure"
-#: With more chips than this nothing is said of what a measurement would narrow: it takes as long as
-#: the ranges themselves.
+#: With more chips than this nothing is said of what a measurement would narrow, or what would move
+#: a wall: it takes as long as the ranges themselves.
 MOST_NARROWED = 12
 
 
@@ -62,6 +64,7 @@ class Row:
     findings: tuple[Finding, ...] = ()
     label: str = ""  # what was asked for, where that is not the plain chip
     spread: Spread | None = None  # of the count, in whole nodes
+    wall: Obstacle | None = None  # what no count gets past
 
     @property
     def name(self) -> str:
@@ -126,7 +129,9 @@ def match_training(
                 found = fewest_chips_within(arch, this, target, software, time_s, stated)
             findings = (*chosen, *quality(target, own))
             if isinstance(found, Wall):
-                rows.append(_wall_row(found, target, findings))
+                case = TrainingCase(arch, this, target, software, time_s, stated)
+                wall = training_wall(case, found)
+                rows.append(replace(_wall_row(found, target, findings), wall=wall))
                 continue
             row = _training_row(arch, found, target, software, have.power_w if have else None)
             over = ratio(partial(relative, found), reference)
@@ -212,11 +217,17 @@ def match_serving(
     for target in wanted:
         try:
             precision, chosen = choose_precision(arch, target.chip, dtype, kv)
-            this = replace(job, precision=precision)
-            every = replicas(arch, this, target, engine)
-            found = best_of(every, this)
         except (Infeasible, MissingFact) as error:
             rows.append(refused(target.chip, error))
+            continue
+        this = replace(job, precision=precision)
+        try:
+            every = replicas(arch, this, target, engine)
+            found = best_of(every, this)
+        except Infeasible as error:
+            case = ServingCase(arch, this, target, engine, kv)
+            wall = serving_wall(case, moved=len(wanted) <= MOST_NARROWED)
+            rows.append(replace(refused(target.chip, error), wall=wall))
             continue
         row = _serving_row(found, this, requests_per_s, reference_power)
         over = ratio(relative_time(this, found, every), reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,6 +159,7 @@ def replicas(
     engine: Engine,
     most_chips: float = np.inf,
     draw: Draw = central,
+    batches: Sequence[float] = BATCHES,
 ) -> Replicas:
     """Every division with every batch that fits, at its steady state; memory first.
 
@@ -168,7 +170,7 @@ def replicas(
     layout = accepted(arch, target.chip, layout, job.precision.weights)
     layout = _where_it_fits(model, job.request, layout, target, most_chips)
     axes = {"at": np.arange(len(layout))}
-    tried = np.array([b for b in BATCHES if b <= engine.max_sequences])
+    tried = np.array([b for b in batches if b <= engine.max_sequences])
     axes = cross(axes, "batch", range(len(tried)))
     budgets = {engine.token_budget} | (set() if job.patient else set(SMALL_BUDGETS))
     axes = cross(axes, "budget", sorted(budgets))

@@ -111,6 +111,22 @@ def left_out(arch: Architecture, chip: Chip, closest: int, dtype: str = "") -> t
     return refusal_findings(arch, chip, [n for n in _USUAL if n <= closest], dtype)
 
 
+def cache_copies(arch: Architecture, layout: Layout, i: int = 0) -> float:
+    """Copies of the cache that division `i` keeps of what its heads cannot divide. [1]"""
+    tp = int(layout.tp[i])
+    return max(tp / min(_cache_shards(arch), default=tp), 1.0)
+
+
+def _cache_shards(arch: Architecture) -> list[int]:
+    """The most chips that each attention divides its cache over."""
+    return [
+        op.cache_shards
+        for block in arch.blocks
+        for op in block.operators
+        if isinstance(op, Attention) and op.cache_elements
+    ]
+
+
 def copied_cache(arch: Architecture, layout: Layout, kv_dtype: str) -> tuple[Finding, ...]:
     """P110 where the first division of `layout` keeps more than one copy of the cache.
 
@@ -118,17 +134,11 @@ def copied_cache(arch: Architecture, layout: Layout, kv_dtype: str) -> tuple[Fin
     (MLA), which has no heads, is copied on every chip.
     """
     tp = int(layout.tp[0])
-    shards = [
-        op.cache_shards
-        for block in arch.blocks
-        for op in block.operators
-        if isinstance(op, Attention) and op.cache_elements
-    ]
-    fewest = min(shards, default=tp)
-    if tp <= fewest:
+    copies = cache_copies(arch, layout)
+    if copies == 1.0:
         return ()
+    fewest = min(_cache_shards(arch))
     own = float(np.mean(kv_bytes_per_token(arch, kv_dtype)))
-    copies = tp / fewest
     latent = arch.num_key_value_heads > fewest
     what = "a latent cache is not divided" if latent else f"{fewest} key-value heads"
     message = (

@@ -139,7 +139,7 @@ def fewest_chips_within(
         larger = alone if isinstance(alone, TrainingPlan) else alone.fastest
         if larger and larger.chips > found.fastest.chips:
             rest = found.reason.split(": ", 1)[-1]
-            return replace(found, reason=f"more chips fail too often: {rest}")
+            return replace(found, reason=f"more chips fail too often: {rest}", kind="failures")
     return found
 
 

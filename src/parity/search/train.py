@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import numpy as np
 
@@ -184,12 +185,26 @@ def smallest_that_fits(
     return None
 
 
+#: `peak`: more chips than any job has. `batch`: its sequences are used up. `floor`: what does not
+#: shrink with more chips. `failures`: what more chips have more of.
+WallKind = Literal["peak", "memory", "batch", "floor", "failures"]
+#: A step that is so much longer than the fastest is about as fast.
+NEARLY = 1.05
+
+
 @dataclass(frozen=True)
 class Wall:
-    """No count of this chip reaches the target; the fastest plan there is, and the reason."""
+    """No count of this chip reaches the target; the fastest plan there is, and the reason.
+
+    kind: what stands in the way. enough: chips whose step is about as fast. leanest_bytes: of a
+    chip, in the layout that takes least.
+    """
 
     fastest: TrainingPlan | None
     reason: str
+    kind: WallKind = "floor"
+    enough: int = 0
+    leanest_bytes: float = 0.0
 
 
 def fewest_chips(
@@ -209,9 +224,10 @@ def fewest_chips(
     with replica counts that divide the batch, then, below the count found, with every replica
     count that lowers the number of microbatches.
     """
-    ideal = _roofline_chips(arch, job, target, time_s)
+    ideal = roofline_chips(arch, job, target, time_s)
     if ideal > MOST_CHIPS:
-        return Wall(None, f"needs more than {MOST_CHIPS:,} chips even at the physical peak")
+        words = f"needs more than {MOST_CHIPS:,} chips even at the physical peak"
+        return Wall(None, words, "peak")
     least = max(1.0, ideal)
     most = min(40 * ideal + 4096, MOST_CHIPS)
     blocks = layouts(arch, job, target, software, least=least, most=most, space=space)
@@ -241,7 +257,7 @@ def fewest_chips(
     return replace(found, chips=count)
 
 
-def _roofline_chips(arch: Architecture, job: TrainingJob, target: Machine, time_s: float) -> float:
+def roofline_chips(arch: Architecture, job: TrainingJob, target: Machine, time_s: float) -> float:
     """Chips that make the step at their peak rate: no count below can do it."""
     work = flop_per_token(arch, job.seq_len, "training") * job.global_batch_tokens
     return float(work / (np.mean(target.peak_flop_per_s[job.dtype]) * time_s))
@@ -273,15 +289,15 @@ def _wall(
     time_s: float,
 ) -> Wall:
     if not found.tried:
-        least = int(np.ceil(_roofline_chips(arch, job, target, time_s)))
+        least = int(np.ceil(roofline_chips(arch, job, target, time_s)))
         batch = f"a global batch of {job.global_batch_sequences:,} sequences"
-        return Wall(
-            None, f"{batch} does not divide over {least:,} chips, the fewest that could at the peak"
-        )
+        words = f"{batch} does not divide over {least:,} chips, the fewest that could at the peak"
+        return Wall(None, words, "batch")
     if not len(found.layout):
         need = render(found.leanest_bytes, "byte")
         have = render(float(np.mean(target.memory_bytes)), "byte")
-        return Wall(None, f"memory: the leanest layout needs {need} a chip, {have} are there")
+        words = f"memory: the leanest layout needs {need} a chip, {have} are there"
+        return Wall(None, words, "memory", leanest_bytes=found.leanest_bytes)
     row = found.layout.take(np.array([int(np.argmin(comparable(found.time_s)))]))
     fastest = plan(arch, job, target, software, row)
     parts = fastest.step.breakdown
@@ -293,11 +309,10 @@ def _wall(
         if used_up
         else f"{WORDS[largest]} sets a floor"
     )
-    ratio = float(found.time_s.min()) / time_s
-    return Wall(
-        fastest,
-        f"{cause}: {fastest.chips:,} chips are the fastest, still {ratio:.2f} times too slow",
-    )
+    least_s = float(found.time_s.min())
+    enough = int(found.layout.chips[found.time_s <= NEARLY * least_s].min())
+    words = f"{cause}: {fastest.chips:,} chips are the fastest, still {least_s / time_s:.2f} times"
+    return Wall(fastest, f"{words} too slow", "batch" if used_up else "floor", enough)
 
 
 #: What each part of a step is called in a sentence.
