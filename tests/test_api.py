@@ -37,6 +37,14 @@ def test_a_plan_has_the_fields_that_others_rely_on() -> None:
     assert sum(parts.values()) == pytest.approx(answer["memory"]["total_bytes"])
 
 
+def test_where_memory_sets_the_count_its_range_has_no_width() -> None:
+    answer = plan_train("deepseek-v3", "a100", tokens="100M", days=3)
+    assert "the fewest that hold it" in " ".join(answer.explain().split())
+    plan = answer.to_dict()["answer"]
+    assert plan["range"]["low"] == plan["range"]["high"] == plan["chips"]
+    assert plan["days"] < 3 / 10
+
+
 def test_days_say_what_of_them_trains() -> None:
     answer = parity.plan_train("llama-3.1-405b", "16384xh100", gbs="16M").to_dict()["answer"]
     goodput = answer["goodput"]

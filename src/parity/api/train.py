@@ -33,6 +33,7 @@ from parity.words.asked import (
     DEFAULT_TOKENS,
     Quantity,
     Run,
+    asked_days,
     asked_dtype,
     few,
     sampler,
@@ -105,8 +106,10 @@ def plan_train(
     arch, era, target = run.arch, run.era, found.target
     front = trades(arch, found.run.job, target, era, batch.count or 1, space) if pareto else ()
     runs = tuple(running.run_of(arch, plan, era, stated, drawn) for plan in found.plans)
-    days_asked = days is not None
-    answer = plan_answer(arch, runs, found.wall, found.findings, days_asked=days_asked, front=front)
+    deadline = asked_days(days) if days is not None else None
+    answer = plan_answer(
+        arch, runs, found.wall, found.findings, deadline_days=deadline, front=front
+    )
     return with_supply(answer, [batch.chip], supply)
 
 

@@ -39,7 +39,7 @@ def plan_answer(
     wall: Wall | None,
     findings: tuple[Finding, ...],
     *,
-    days_asked: bool,
+    deadline_days: float | None = None,
     front: tuple[Trade, ...] = (),
 ) -> Answer:
     """The best run with its runners-up; at a wall `runs` are the fastest there is, and exit 4.
@@ -59,15 +59,15 @@ def plan_answer(
         )
     best = runs[0]
     content: dict[str, object] = {
-        "answer": answer_fields(arch, best, of_chips=days_asked),
-        "runners_up": [answer_fields(arch, run, of_chips=False) for run in runs[1:]],
+        "answer": answer_fields(arch, best, deadline_days),
+        "runners_up": [answer_fields(arch, run) for run in runs[1:]],
         "findings": findings,
     }
     if front:
         content["pareto"] = [trade_fields(trade) for trade in front]
-    span, unit = (chip_range(best), "chips") if days_asked else (best.spread, "days")
+    span, unit = answer_range(best, deadline_days)
     document = Document(
-        sentence=sentence(arch, best, days_asked=days_asked, wall=wall),
+        sentence=sentence(arch, best, deadline_days, wall),
         parts=(
             summary(arch, best),
             *uncertain(span, unit),
@@ -119,10 +119,12 @@ def count_of(plan: TrainingPlan) -> str:
     return f"{plan.chips}x{plan.machine.chip.id}"
 
 
-def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, object]:
+def answer_fields(
+    arch: Architecture, run: Run, deadline_days: float | None = None
+) -> dict[str, object]:
     """The run as plain numbers, SI units; `range` is of the chips where they are the answer."""
     plan, power = run.plan, run.plan.power_w
-    span = chip_range(run) if of_chips else run.spread
+    span, unit = answer_range(run, deadline_days)
     memory = {f.name: first(getattr(plan.step.memory, f.name)) for f in fields(Memory)}
     return {
         "chip": plan.machine.chip.id,
@@ -150,7 +152,7 @@ def answer_fields(arch: Architecture, run: Run, *, of_chips: bool) -> dict[str, 
         "power_w": power,
         **price_fields(plan.machine.chip),
         "energy_kwh": None if power is None else power * run.days * 24 / 1000,
-        "range": range_fields(span, "chips" if of_chips else "days"),
+        "range": range_fields(span, unit),
         "uncertainty": uncertainty_fields(span),
         "step_time_range_s": {"low": run.step_range[0], "high": run.step_range[1]},
     }
@@ -173,17 +175,26 @@ def goodput_fields(run: Course) -> dict[str, object]:
     }
 
 
-def chip_range(run: Run) -> Spread:
-    """The range of the chips that finish in the same time, in whole nodes."""
+def answer_range(run: Run, deadline_days: float | None) -> tuple[Spread, str]:
+    """The range of what was asked for, and its unit: days, or chips where a deadline is given."""
+    if deadline_days is None:
+        return run.spread, "days"
+    return chip_range(run, deadline_days), "chips"
+
+
+def chip_range(run: Run, deadline_days: float) -> Spread:
+    """The range of the chips that finish in time, in whole nodes: never fewer than the run fits."""
     plan = run.plan
+    deadline = max(deadline_days, run.days)  # beyond it where no number of chips is in time
 
     def whole(days: float) -> float:
-        return float(in_nodes(np.ceil(plan.chips * days / run.days), plan.machine.node))
+        needed = in_nodes(np.ceil(plan.chips * days / deadline), plan.machine.node)
+        return max(float(needed), float(plan.fewest))
 
     return run.spread.through(whole).holding(plan.chips)
 
 
-def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | None) -> str:
+def sentence(arch: Architecture, run: Run, deadline_days: float | None, wall: Wall | None) -> str:
     """The answer in one sentence: number, range, what of it is lost, what limits it."""
     plan, days = run.plan, significant(run.days)
     name, work = plan.machine.chip.name, f"{arch.name} on {render(plan.job.tokens, '1')} tokens"
@@ -196,10 +207,11 @@ def sentence(arch: Architecture, run: Run, *, days_asked: bool, wall: Wall | Non
             f"No number of {name} trains {work} in that time: {plan.chips:,} are the fastest, "
             f"{days} days; {cause}."
         )
-    if days_asked:
-        chips = chip_range(run)
+    if deadline_days is not None:
+        chips = chip_range(run, deadline_days)
         count = f"{plan.chips:,} x {name} ({chips.low:,.0f}–{chips.high:,.0f})"
-        return f"{count} train {work} in {days} days, {end}"
+        held = "the fewest that hold it, " if plan.fewest == plan.chips else ""
+        return f"{count} train {work} in {days} days, {held}{end}"
     ends = f"({significant(run.spread.low)}–{significant(run.spread.high)})"
     return f"{plan.chips:,} x {name} train {work} in {days} days {ends}, {end}"
 

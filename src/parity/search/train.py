@@ -42,6 +42,7 @@ class TrainingPlan:
     step: Step  # a single row
     chips: int
     stages_bytes: tuple[float, ...]  # memory of a chip of each pipeline stage
+    fewest: int = 1  # chips on which any layout fits at all, where a count was looked for
 
     @property
     def time_s(self) -> float:
@@ -254,7 +255,8 @@ def fewest_chips(
     pool, (index, count) = (fine, better) if better and better[1] <= hit[1] else (coarse, hit)
     row = pool.layout.take(np.array([index]))
     found = plan(arch, job, target, software, row)
-    return replace(found, chips=count)
+    held = np.concatenate([coarse.layout.chips, fine.layout.chips])
+    return replace(found, chips=count, fewest=int(in_nodes(held.min(), target.node)))
 
 
 def roofline_chips(arch: Architecture, job: TrainingJob, target: Machine, time_s: float) -> float:

@@ -84,11 +84,16 @@ def sampler(samples: int) -> Sampler:
     return Sampler(samples)
 
 
+def asked_days(days: Quantity) -> float:
+    """Days that a run may take."""
+    return positive(parse(days, "day", "--days"), "--days")
+
+
 def step_for_days(job: TrainingJob, days: Quantity) -> float:
     """Seconds of a step of a run that takes so many days."""
     from parity.search.run import SECONDS_A_DAY
 
-    return positive(parse(days, "day", "--days"), "--days") * SECONDS_A_DAY / job.steps
+    return asked_days(days) * SECONDS_A_DAY / job.steps
 
 
 def stated_failures(
