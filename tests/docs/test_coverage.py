@@ -29,6 +29,7 @@ FIGURE = {"value", "low", "high", "unit", "provenance", "source", "note", "also"
 #: Dictionaries of the JSON whose keys are names of things, not fields.
 NAMED = (
     ".values", ".figures", ".ratios", ".sources", ".dtypes", ".quantities", ".yields", "groups",
+    "question",
 )  # fmt: skip
 #: Lists and objects that the page describes in one row.
 WHOLE = (
@@ -54,7 +55,7 @@ QUESTIONS = [
         "--sweep",
         "memory.capacity=80..160GB",
     ),
-    ("why", "gpt-oss-20b", "--on", "8xh100"),
+    ("why", "gpt-oss-20b", "--on", "8xh100", "--simulate"),
     ("why", "P104"),
     (
         "cost",

@@ -45,6 +45,7 @@ from parity.words.asked import (
     step_for_days,
     training_run,
 )
+from parity.words.kept import spoken
 from parity.workload.dtype import dtype as dtype_name
 from parity.workload.find import model as find_model
 from parity.workload.precision import Precision
@@ -84,6 +85,7 @@ def match(
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
     """
+    said = spoken(match, locals())
     wanted = many_kinds(want)
     targets = {"--have": have, "--days": days, "--tokens-per-second": tokens_per_second}
     given = [name for name, value in targets.items() if value is not None]
@@ -111,7 +113,7 @@ def match(
             model, have, wanted, isl, osl, ttft, tpot, tokens_per_second, dtype, kv,
             engine_generation, drawn,
         )  # fmt: skip
-    return with_supply(answer, chips, supply)
+    return structs.replace(with_supply(answer, chips, supply), question=said)
 
 
 def _match_training(

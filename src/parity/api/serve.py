@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec import structs
+
 from parity.outputs.envelope import Answer
 from parity.outputs.serving import serving_answer
 from parity.outputs.serving_fields import Told
@@ -21,6 +23,7 @@ from parity.search.serving_plan import priced_choices, serve, trades
 from parity.search.serving_range import plan_spread
 from parity.timing.draw import USUAL_SAMPLES
 from parity.words.asked import Quantity, asked_dtype, few, sampler
+from parity.words.kept import spoken
 from parity.words.serving import (
     Said,
     percentile,
@@ -82,6 +85,7 @@ def plan_serve(
     Raises `UsageError` for words that cannot be read, `UnknownName`, `BadFile` for a trace,
     `MissingFact`, `Infeasible` with P1xx.
     """
+    given = spoken(plan_serve, locals())
     arch, batch, drawn = find_model(model), serving_chips(on, "--on"), sampler(samples)
     supply = asked_supply(to, risk)
     said = Said(
@@ -103,4 +107,4 @@ def plan_serve(
         priced_choices(question, passed, asked_dtype(kv), solve), trace or "",
     )  # fmt: skip
     chips = [one.machine.chip for one in (question.pool, question.prompts) if one is not None]
-    return with_supply(serving_answer(told), chips, supply)
+    return structs.replace(with_supply(serving_answer(told), chips, supply), question=given)

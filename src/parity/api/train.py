@@ -41,6 +41,7 @@ from parity.words.asked import (
     step_for_days,
     training_run,
 )
+from parity.words.kept import spoken
 from parity.words.training import trained
 
 
@@ -86,6 +87,7 @@ def plan_train(
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible`.
     """
+    given = spoken(plan_train, locals())
     drawn, supply = sampler(samples), asked_supply(to, risk)
     run = training_run(model, tokens, seq, gbs, software_generation, lora)
     batch, *more = batches = merged(parse_fleet(on))
@@ -97,7 +99,8 @@ def plan_train(
         if space.fixed or exhaustive or pareto:
             raise UsageError("--fix, --exhaustive and --pareto take one kind of chip in --on.")
         answer = _plan_fleet(run, batches, days, dtype, stated, top, drawn)
-        return with_supply(answer, [batch.chip for batch in batches], supply)
+        answer = with_supply(answer, [batch.chip for batch in batches], supply)
+        return structs.replace(answer, question=given)
     if pareto and (days is not None or batch.count is None):
         raise UsageError("--pareto takes a count in --on, as in `--on 64xh100`, and no --days.")
     found = trained(
@@ -110,7 +113,7 @@ def plan_train(
     answer = plan_answer(
         arch, runs, found.wall, found.findings, deadline_days=deadline, front=front
     )
-    return with_supply(answer, [batch.chip], supply)
+    return structs.replace(with_supply(answer, [batch.chip], supply), question=given)
 
 
 def _plan_fleet(

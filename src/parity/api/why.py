@@ -2,55 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from inspect import signature
+from pathlib import Path
+from typing import Any
 
+from msgspec import structs
+
+from parity.api.why_plans import fleet, service, training
 from parity.catalogue.spec import merged, parse_fleet
-from parity.errors import Infeasible, UsageError
-from parity.evaluate.goodput import Stated
+from parity.errors import UsageError, shorten
 from parity.outputs.envelope import Answer
-from parity.outputs.why import WhyTold, serving_answer, training_answer
 from parity.outputs.why_code import code_answer
-from parity.record import Finding
 from parity.search.explanations import CODE
-from parity.search.grid import Space
-from parity.search.pinned import pinned
-from parity.search.run import run_of
-from parity.search.serving_plan import serve, serving_findings
-from parity.search.why import why_serving_plan, why_training_plan
-from parity.search.why_sweep import Axis, axes
-from parity.search.why_training import training_case
-from parity.search.why_ways import serving_case
+from parity.search.grid import Report
+from parity.timing.draw import USUAL_SAMPLES
 from parity.timing.software import CURRENT
-from parity.words.asked import (
-    DEFAULT_GBS,
-    DEFAULT_SEQ,
-    DEFAULT_TOKENS,
-    Quantity,
-    Run,
-    stated_failures,
-    training_run,
-)
-from parity.words.serving import Said, serving_chips, serving_question, work
-from parity.words.training import trained
-from parity.workload.find import model as find_model
+from parity.words.asked import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS, Quantity
+from parity.words.kept import LAST, Kept, is_result, kept, spoken, typed
+from parity.workload.find import spelled
 
 #: Options that ask about training alone, and about serving alone, by the names of the parameters.
 TRAINS = {
     "tokens": "--tokens", "seq": "--seq", "gbs": "--gbs", "days": "--days", "lora": "--lora",
     "software_generation": "--software", "mtbf": "--mtbf", "checkpoint": "--checkpoint",
-    "restart": "--restart", "fix": "--fix",
+    "restart": "--restart", "fix": "--fix", "exhaustive": "--exhaustive",
 }  # fmt: skip
 SERVES = {
     "isl": "--isl", "osl": "--osl", "rps": "--rps", "concurrency": "--concurrency",
     "users": "--users", "think": "--think", "ttft": "--ttft", "tpot": "--tpot",
     "profile": "--profile", "prefix": "--prefix", "speculate": "--speculate", "kv": "--kv",
     "engine_generation": "--engine", "mode": "--mode", "prefill_on": "--prefill-on",
+    "trace": "--trace", "speed": "--speed", "p": "--p", "simulate": "--simulate",
 }  # fmt: skip
+#: Words that each set the load: one that is typed takes the place of those that were kept.
+LOADS = ("rps", "concurrency", "users", "trace")
+#: Words of other verbs that say nothing of the plan that is explained.
+ASIDE = ("top", "to", "risk", "pareto", "want", "have", "tokens_per_second", "ladder")
 
 
 def why(
-    model: str,
+    model: str = LAST,
     on: str | None = None,
     *,
     train: bool = False,
@@ -64,14 +56,19 @@ def why(
     checkpoint: Quantity | None = None,
     restart: Quantity | None = None,
     fix: Iterable[str] = (),
+    exhaustive: bool = False,
     isl: Quantity | None = None,
     osl: Quantity | None = None,
     rps: Quantity | None = None,
     concurrency: Quantity | None = None,
     users: Quantity | None = None,
     think: Quantity | None = None,
+    trace: str | None = None,
+    speed: Quantity | None = None,
     ttft: Quantity | None = None,
     tpot: Quantity | None = None,
+    p: int | None = None,
+    simulate: bool = False,
     profile: str | None = None,
     prefix: Quantity | None = None,
     speculate: int = 0,
@@ -83,105 +80,105 @@ def why(
     cluster: str = "",
     sweep: str | None = None,
     measured: str | None = None,
+    samples: int = USUAL_SAMPLES.samples,
+    report: Report | None = None,
 ) -> Answer:
     """Where the time of the best plan goes, how far it is from the limit, and what would help.
 
-    model: as in `plan_serve` and, with `train`, `plan_train`, whose words the others are too; or a
-    code of a finding, `P104`, without `on`, which is explained. sweep: a figure of the chip or two
-    over a range, as in `memory.capacity=96..288GB,memory.bandwidth=4..8TB/s`. measured: a speed to
-    set beside the prediction, as in `1234tok/s`, `12.3s`, `410TFLOP/s` or `45%`.
+    model: as in `plan_serve` and, with `train`, `plan_train`, whose words the others are too.
+    Without `on` it is `LAST`, the last plan or match answered, or a file of one that `--json`
+    wrote, whose words then stand where no others are given; or a code of a finding, `P104`, which
+    is explained. on: with `train` several kinds too, as in `512xa100,256xh20`. sweep: a figure of
+    the chip or two over a range, as in `memory.capacity=96..288GB,memory.bandwidth=4..8TB/s`.
+    measured: a speed to set beside the prediction, as in `1234tok/s`, `12.3s`, `410TFLOP/s`, `45%`.
 
-    Latencies of serving hold on average. Raises `UsageError` for words that cannot be read or do
-    not belong together, `MissingFact`, `Infeasible` with P1xx.
+    Latencies of serving hold on average; with `p`, `simulate` or `trace` at that percentile of
+    requests that are simulated one by one, and the answer says where these wait.
+    Raises `UsageError` for words that cannot be read or do not belong together, `BadFile` for a
+    file, `MissingFact`, `Infeasible` with P1xx.
     """
     given = dict(locals())  # the words, by the names of the parameters
-    if on is None:
-        return _code(model)
-    fixed = tuple(fix)
-    _apart(given | {"fix": fixed}, train=train)
-    swept = axes(sweep) if sweep is not None else None
-    if train:
-        run = training_run(model, tokens, seq, gbs, software_generation, lora)
-        stated, space = stated_failures(mtbf, checkpoint, restart), Space(pinned(fixed))
-        return _training(run, on, days, dtype, cluster, stated, space, swept, measured or "")
-    said = Said(
-        isl, osl, prefix, profile, rps, concurrency, users, think, ttft, tpot, speculate, None, None
-    )
-    words = (engine_generation, dtype, kv, cluster, mode, prefill_on)
-    return _serving(model, on, said, words, swept, measured or "")
+    if on is None and CODE.fullmatch(model.strip()):
+        return code_answer(model)
+    given["fix"] = tuple(fix)
+    followed = ""
+    if model.strip().upper() == LAST or is_result(model):
+        given, followed = _followed(given)
+    if given["on"] is None:
+        raise UsageError(
+            f"`parity why {shorten(model)}` needs chips, as in `--on 16xh20`; or a code of a "
+            "finding, as in `parity why P104`; or a file of an answer that `--json` wrote."
+        )
+    _apart(given)
+    answer = _answered(given, followed)
+    return structs.replace(answer, question=spoken(why, given))
 
 
-def _code(word: str) -> Answer:
-    if CODE.fullmatch(word.strip()):
-        return code_answer(word)
-    raise UsageError(
-        f"`parity why {word}` needs chips, as in `--on 16xh20`; or a code of a finding, as in "
-        "`parity why P104`."
-    )
+def _answered(given: Mapping[str, Any], followed: str) -> Answer:
+    if not given["train"]:
+        return service(given, followed)
+    batches = merged(parse_fleet(given["on"]))
+    return training(given, batches[0]) if len(batches) == 1 else fleet(given, batches)
 
 
-def _apart(given: dict[str, object], *, train: bool) -> None:
+def _followed(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """(the words of a question that was answered, with those that are typed now; what of a match
+    is explained, or nothing). Raises `UsageError`, `BadFile`.
+    """
+    name = given["model"].strip()
+    own = name.upper() == LAST
+    old = kept(LAST if own else name)
+    if not own:
+        _known_model(str(old.words.get("model", "")), old.what)
+    said = spoken(why, given)
+    said.pop("model", None)
+    words = dict(old.words)
+    if any(load in said for load in LOADS):
+        words = {name: value for name, value in words.items() if name not in (*LOADS, "think")}
+    words["train"] = old.command == "plan train" or bool(words.get("train"))
+    if said.get("train") and not words["train"]:
+        raise UsageError(f"{old.what} is of a service; leave out --train.")
+    followed = ""
+    if old.command == "match":
+        words, followed = _matched(old, words, chosen="on" in said)
+    known = {name: value for name, value in words.items() if name not in ASIDE}
+    usual = {name: one.default for name, one in signature(why).parameters.items()}
+    known = typed(why, known, old.what)
+    return {**usual, **known, **said, "report": given["report"]}, followed
+
+
+def _known_model(name: str, what: str) -> None:
+    """Raises `UsageError` for a model that a file would have looked for on the Hub."""
+    if not spelled(name) and not Path(name).expanduser().is_file():
+        raise UsageError(
+            f"{what} is of {shorten(name)!r}, which is neither bundled nor here; to look for it, "
+            "name the model and the chips: `parity why MODEL --on CHIPS`."
+        )
+
+
+def _matched(old: Kept, words: dict[str, Any], *, chosen: bool) -> tuple[dict[str, Any], str]:
+    """The words of the plan that a match found for the first chip that does the work."""
+    words.pop("days", None)
+    if not words["train"]:
+        words = {"isl": "2k", "osl": 500, "ttft": "none", "tpot": "none", **words}
+    if chosen:
+        return words, ""
+    row = next((row for row in old.rows if row.count and row.label), None)
+    if row is None:
+        raise UsageError(
+            f"{old.what} is of a match in which no chip has a count; say which to explain, as in "
+            "`parity why LAST --on 16xh20`."
+        )
+    words["on"] = f"{row.count}x{row.label}"
+    return words, f"--on {words['on']}, the first of the match that does the work"
+
+
+def _apart(given: Mapping[str, Any]) -> None:
     """Raises `UsageError` where words of training and of serving are mixed."""
     usual = signature(why).parameters
-    own = SERVES if train else TRAINS
+    own = SERVES if given["train"] else TRAINS
     wrong = [option for name, option in own.items() if given[name] != usual[name].default]
     if wrong:
         verb = "asks" if len(wrong) == 1 else "ask"
-        about = "serving; leave out --train" if train else "training; add --train"
+        about = "serving; leave out --train" if given["train"] else "training; add --train"
         raise UsageError(f"{' and '.join(wrong)} {verb} about {about}.")
-
-
-def _training(
-    run: Run,
-    on: str,
-    days: Quantity | None,
-    dtype: str,
-    cluster: str,
-    stated: Stated,
-    space: Space,
-    swept: tuple[Axis, Axis | None] | None,
-    measured: str,
-) -> Answer:
-    batches = merged(parse_fleet(on))
-    if len(batches) != 1:
-        raise UsageError(f"--on names {len(batches)} kinds of chip; `why` takes one.")
-    found = trained(
-        run, batches[0], days=days, dtype=dtype, cluster=cluster, stated=stated, top=1, space=space
-    )
-    missed: tuple[Finding, ...] = ()
-    if found.wall is not None:
-        missed = (Finding(code="P104", severity="error", message=found.wall.reason + "."),)
-    if not found.plans:
-        raise Infeasible("No number of these chips does it.", missed)
-    plan = found.plans[0]
-    case = training_case(run.arch, plan, run.era, space)
-    told = WhyTold(
-        why_training_plan(case, run_of(run.arch, plan, run.era, stated), swept, measured),
-        (*missed, *found.findings),
-        missed=bool(missed),
-    )
-    return training_answer(told, case)
-
-
-def _serving(
-    model: str,
-    on: str,
-    said: Said,
-    words: tuple[str | None, str, str, str, str, str | None],
-    swept: tuple[Axis, Axis | None] | None,
-    measured: str,
-) -> Answer:
-    arch, batch = find_model(model), serving_chips(on, "--on")
-    asked = work(arch.name, said, counted=batch.count is not None, on=on)
-    question, passed, _ = serving_question(arch, batch, asked, *words, 1)
-    found = serve(question)
-    plan = found.best
-    case = serving_case(question, plan)
-    findings = (*found.missed, *passed.findings, *arch.findings, *serving_findings(plan))
-    told = WhyTold(
-        why_serving_plan(case, swept, measured),
-        tuple(dict.fromkeys(findings)),
-        missed=bool(found.missed),
-        assumed=asked.assumed,
-    )
-    return serving_answer(told, case)

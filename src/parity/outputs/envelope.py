@@ -33,11 +33,13 @@ class Answer(Record, frozen=True, kw_only=True):
     document: Document
     exit_code: int = 0
     keep: bool = False  # whether `why`, `cost` and `export` may follow on from it
+    question: dict[str, Any] = msgspec.field(default_factory=dict)  # words that are not the usual
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, text and numbers, in SI units; what `--json` prints."""
+        asked = {"question": plain(self.question)} if self.question else {}
         content = {name: plain(value) for name, value in self.content.items()}
-        return {"schema_version": SCHEMA_VERSION, "command": self.command, **content}
+        return {"schema_version": SCHEMA_VERSION, "command": self.command, **asked, **content}
 
     def explain(self, width: int = 100) -> str:
         """The answer in words and tables, as the command line prints it."""

@@ -10,6 +10,7 @@ from parity.outputs.envelope import TARGET_MISSED, Answer
 from parity.outputs.planning import count_of
 from parity.outputs.serving import fleet, load_words, pools_words
 from parity.outputs.why_fields import fields_of
+from parity.outputs.why_waits import waiting_fields, waiting_parts, waiting_words
 from parity.outputs.why_words import (
     FIRST_TOKEN,
     figure_table,
@@ -27,8 +28,9 @@ from parity.search.serving_plan import latency_words
 from parity.search.why import Why, bound_of, total
 from parity.search.why_figures import figures
 from parity.search.why_training import TrainingCase
+from parity.search.why_waits import Waits
 from parity.search.why_ways import ServingCase
-from parity.units import render, significant
+from parity.units import prefix, render, significant
 
 #: What takes most of a step, in a sentence.
 BOUND_WORDS = {
@@ -45,8 +47,11 @@ class WhyTold:
 
     why: Why
     findings: tuple[Finding, ...]
+    span: tuple[float, float]  # P10 and P90 of the seconds of a step, or of requests/s
     missed: bool = False  # whether the plan misses what was asked
     assumed: tuple[str, ...] = ()
+    waits: Waits | None = None  # of requests that were simulated
+    percentile: int | None = None  # at which latencies are asked; None: on average
 
 
 def training_answer(told: WhyTold, case: TrainingCase) -> Answer:
@@ -55,8 +60,9 @@ def training_answer(told: WhyTold, case: TrainingCase) -> Answer:
     share = why.rungs[0].time_s / plan.time_s
     name = plan.machine.chip.name
     sentence = (
-        f"A step of {case.arch.name} on {plan.chips:,} x {name} takes {render(plan.time_s, 's')}, "
-        f"{100 * share:.1f} % of the peak; the largest loss is {largest_loss(why.rungs)}. "
+        f"A step of {case.arch.name} on {plan.chips:,} x {name} takes {render(plan.time_s, 's')} "
+        f"({spanned(told.span, 's')}), {100 * share:.1f} % of the peak; the largest loss is "
+        f"{largest_loss(why.rungs)}. "
         f"{helps(why.effects, speed)}"
     )
     facts = Fields(
@@ -82,6 +88,7 @@ def training_answer(told: WhyTold, case: TrainingCase) -> Answer:
         "layout": describe(plan.layout),
         "dtype": plan.job.dtype,
         "speed": plan.tokens_per_s,
+        "range": _range(told.span, "s"),
     }
     after = f"parity plan train {case.arch.name} --on {count_of(plan)}"
     return _answer(told, sentence, parts, values, speed, content, after)
@@ -97,9 +104,11 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
     assert why.prompt is not None
     share = why.rungs[0].time_s / why.rungs[-1].time_s
     within = latency_words(plan.job)
-    within = f" within {within}" if within else ""
+    at = f" (p{told.percentile})" if told.percentile else ""
+    within = f" within {within}{at}" if within else ""
     decode, prompt = (BOUND_WORDS[bound_of(parts)] for parts in (why.decode, why.prompt))
-    amount = f"{significant(rate)} requests/s"
+    low, high = (significant(end) for end in told.span)
+    amount = f"{significant(rate)} requests/s ({low}–{high})"
     carried = (
         f"serve {load_words(plan)} of {plan.arch.name} to {amount}"
         if closed
@@ -107,8 +116,8 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
     )
     sentence = (
         f"{fleet(plan)} {carried}{within}: prompts take most of their time for {prompt}, decoding "
-        f"for {decode}; the mean step reaches {100 * share:.0f} % of its roofline. "
-        f"{helps(why.effects, speed)}"
+        f"for {decode}; the mean step reaches {100 * share:.0f} % of its roofline."
+        f"{waiting_words(told.waits)} {helps(why.effects, speed)}"
     )
     values = {
         f.key: render(f.value, f.unit)
@@ -121,6 +130,7 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
         "layout": pools_words(plan),
         "dtype": plan.decode.multiplied,
         "speed": rate,
+        "range": _range(told.span, "1/s"),
     }
     request = plan.job.request
     after = (
@@ -128,6 +138,16 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
         f"--isl {request.input_tokens:.0f} --osl {request.output_tokens:.0f}"
     )
     return _answer(told, sentence, _serving_parts(told, case), values, speed, content, after)
+
+
+def spanned(span: tuple[float, float], unit: str) -> str:
+    """`27.1–33.0 s`."""
+    size, name = prefix(span[1], unit)
+    return f"{significant(span[0] / size)}–{significant(span[1] / size)} {name}"
+
+
+def _range(span: tuple[float, float], unit: str) -> dict[str, object]:
+    return {"low": span[0], "high": span[1], "unit": unit}
 
 
 def _serving_parts(told: WhyTold, case: ServingCase) -> tuple[Part, ...]:
@@ -158,7 +178,7 @@ def _serving_parts(told: WhyTold, case: ServingCase) -> tuple[Part, ...]:
         spent(
             why.prompt, "a step of the pool for prompts" if apart else "a step with prompts in it"
         ),
-        first,
+        *(waiting_parts(told.waits) or (first,)),
     )
     title = "a step that decodes" if apart else "the mean step, which prompts and decoding share"
     own = () if apart else (spent(why.decode, "a step that only decodes"),)
@@ -199,7 +219,7 @@ def _answer(
     return Answer(
         command="why",
         content={
-            "why": {**content, **fields_of(why)},
+            "why": {**content, **fields_of(why), "waits": waiting_fields(told.waits)},
             "assumed": list(told.assumed),
             "findings": told.findings,
         },

@@ -13,12 +13,16 @@ from parity.evaluate.serving import Loads
 from parity.search import why_training, why_ways
 from parity.search.prefill import prompt_load
 from parity.search.run import Run
+from parity.search.serve import ServingPlan
+from parity.search.serving_range import sampled_most
+from parity.search.uncertainty import p10_p90
 from parity.search.why_figures import Effect
 from parity.search.why_measured import Measured, measured_serving, measured_training
 from parity.search.why_serving import serving_effects
 from parity.search.why_sweep import Axis, Sweep, swept
 from parity.search.why_training import TrainingCase
 from parity.search.why_ways import ServingCase
+from parity.timing.draw import Sampler
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,17 @@ def why_serving_plan(
         prompt_parts(case, loads),
         roofs(decode.model, decode.layout, loads),
     )
+
+
+def speed_range(plan: ServingPlan, sampler: Sampler) -> tuple[float, float]:
+    """P10 and P90 of the requests/s of a plan: at its load where users wait, else at most. [1/s]"""
+    closed = plan.need.users is not None
+    rate = plan.requests_per_s if closed else plan.most_requests_per_s
+    if not plan.most_requests_per_s:
+        return rate, rate
+    found = sampled_most(plan, sampler) * rate / plan.most_requests_per_s
+    low, high = p10_p90(found)
+    return min(low, rate), max(high, rate)
 
 
 def prompt_parts(case: ServingCase, loads: Loads) -> Parts:

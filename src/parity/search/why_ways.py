@@ -87,13 +87,17 @@ def job_of(question: ServingQuestion, *, apart: bool) -> ServingJob:
 
 
 def serving_case(
-    question: ServingQuestion, plan: ServingPlan, memory: float = MOST_MEMORY
+    question: ServingQuestion,
+    plan: ServingPlan,
+    job: ServingJob | None = None,
+    memory: float = MOST_MEMORY,
 ) -> ServingCase:
     """The case of `plan`. A dense model has few ways, which are tried anew for each change.
 
-    A plan that misses what was asked is held to the latencies that it keeps.
+    job: whose latencies a change must keep; without, those of the plan, so that one that misses
+    what was asked is held to the latencies that it keeps.
     """
-    question = replace(question, pool=replace(question.pool, job=plan.job))
+    question = replace(question, pool=replace(question.pool, job=job or plan.job))
     case = ServingCase(question, plan, None)
     if not question.arch.num_experts:
         return case

@@ -7,19 +7,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from parity.apps.commands import words
+from parity.apps.progress import progress_bar
 from parity.outputs.envelope import Answer
 
 
 def why(
-    model: Annotated[
-        str, Parameter(help="A model, as of `parity plan`; or a code of a finding: P104.")
-    ],
+    model: words.Explained = "LAST",
     /,
     *,
-    on: Annotated[
-        str | None,
-        Parameter(group=words.CHIPS, help="Chips, as in 16xh20.", show_default=False),
-    ] = None,
+    on: words.ExplainedOn = None,
     train: Annotated[
         bool, Parameter(group=words.WORK, help="Training, not serving.", show_default=False)
     ] = False,
@@ -33,14 +29,19 @@ def why(
     checkpoint: words.Checkpoint = None,
     restart: words.Restart = None,
     fix: words.Fix = (),
+    exhaustive: words.Exhaustive = False,
     isl: words.ServingIsl = None,
     osl: words.ServingOsl = None,
     rps: words.Rps = None,
     concurrency: words.Concurrency = None,
     users: words.Users = None,
     think: words.Think = None,
+    trace: words.Trace = None,
+    speed: words.Speed = None,
     ttft: words.Ttft = None,
     tpot: words.Tpot = None,
+    p: words.Percentile = None,
+    simulate: words.Simulate = False,
     profile: words.Profile = None,
     prefix: words.Prefix = None,
     speculate: words.Speculate = 0,
@@ -52,6 +53,7 @@ def why(
     cluster: words.Cluster = "",
     sweep: words.Sweep = None,
     measured: words.Measured = None,
+    samples: words.Samples = 256,
     html: words.Html = None,
     svg: words.Svg = None,
 ) -> Answer:
@@ -60,7 +62,7 @@ def why(
     from parity.api.why import why as answered
     from parity.outputs.page import write_page, write_svg
 
-    answer = answered(**asked)
+    answer = answered(**asked, report=progress_bar(what="requests"))
     if html is not None:
         write_page(answer, html)
     if svg is not None:

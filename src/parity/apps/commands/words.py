@@ -18,6 +18,21 @@ FILES = Group("Files", sort_key=5)
 Model = Annotated[
     str, Parameter(help="A name of `parity models`, a config.json, its folder, or owner/name.")
 ]
+Explained = Annotated[
+    str,
+    Parameter(
+        help="A model, as of `parity plan`; LAST, the last plan or match; a file of one by --json; "
+        "or a code of a finding: P104."
+    ),
+]
+ExplainedOn = Annotated[
+    str | None,
+    Parameter(
+        group=CHIPS,
+        show_default=False,
+        help="Chips, as in 16xh20; with --train several kinds too: 512xa100,256xh20.",
+    ),
+]
 Tokens = Annotated[str, Parameter(group=WORK, help="Tokens of the whole training run.")]
 Seq = Annotated[str, Parameter(group=WORK, help="Tokens of a sequence.")]
 Gbs = Annotated[str, Parameter(group=WORK, help="Tokens of a global batch.")]
