@@ -97,7 +97,11 @@ def test_a_code_is_explained(run):
         ((*SERVE, "--measured", "45%"), "--measured"),
         ((*TRAIN, "--sweep", "memory.capacity=96GB"), "a range was expected"),
         ((*TRAIN, "--sweep", "memory.size=1..2GB"), "No field called"),
-        (("why", "llama-3.1-8b", "--on", "8xh100,8xh20", "--train"), "takes one"),
+        (
+            ("why", "llama-3.1-8b", "--on", "8xh100,8xh20", "--train", "--measured", "9s"),
+            "one kind",
+        ),
+        (("why", "llama-3.1-8b", "--on", "8xh100,h20", "--train"), "has no count"),
         (("why", "llama-3.1-8b", "--on", "h100", "--train"), "has no count"),
         (("why", "llama-3.1-8b", "--on", "h100"), "How much must be served?"),
         (("why", "llama-9", "--on", "8xh100"), "llama-9"),

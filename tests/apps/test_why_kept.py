@@ -11,8 +11,6 @@ from parity.words.kept import MOST_BYTES
 
 TRAIN = ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--seq", "4k", "--fix", "tp=2")
 SERVE = ("plan", "serve", "llama-3.2-1b", "--on", "h20", "--rps", "40", "--isl", "1k")
-    *["plan", "serve", "llama-3.2-1b", "--on", "h20", "--rps", "40", "--isl", "1k", "--osl", "99"],
-)
 
 
 @pytest.fixture(autouse=True)

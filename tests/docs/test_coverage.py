@@ -56,6 +56,7 @@ QUESTIONS = [
         "memory.capacity=80..160GB",
     ),
     ("why", "gpt-oss-20b", "--on", "8xh100", "--simulate"),
+    ("why", "llama-3.2-1b", "--on", "32xh100,16xh20", "--train"),
     ("why", "P104"),
     (
         "cost",

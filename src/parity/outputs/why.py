@@ -20,6 +20,7 @@ from parity.outputs.why_words import (
     lever_table,
     measured_parts,
     measured_words,
+    spanned,
     spent,
     swept_parts,
 )
@@ -30,7 +31,7 @@ from parity.search.why_figures import figures
 from parity.search.why_training import TrainingCase
 from parity.search.why_waits import Waits
 from parity.search.why_ways import ServingCase
-from parity.units import prefix, render, significant
+from parity.units import render, significant
 
 #: What takes most of a step, in a sentence.
 BOUND_WORDS = {
@@ -138,12 +139,6 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
         f"--isl {request.input_tokens:.0f} --osl {request.output_tokens:.0f}"
     )
     return _answer(told, sentence, _serving_parts(told, case), values, speed, content, after)
-
-
-def spanned(span: tuple[float, float], unit: str) -> str:
-    """`27.1–33.0 s`."""
-    size, name = prefix(span[1], unit)
-    return f"{significant(span[0] / size)}–{significant(span[1] / size)} {name}"
 
 
 def _range(span: tuple[float, float], unit: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parity.evaluate.classes import Parts
+from parity.evaluate.losses import Rung
 from parity.outputs.why_words import part_rows
 from parity.search.why import Why, bound_of, total
 from parity.search.why_measured import Measured
@@ -11,7 +12,6 @@ from parity.search.why_sweep import Sweep
 
 def fields_of(why: Why) -> dict[str, object]:
     """All of the answer that does not depend on what was asked."""
-    best = why.rungs[0].time_s
     return {
         "step_s": total(why.parts.total_s),
         "parts": parts_fields(why.parts),
@@ -19,10 +19,7 @@ def fields_of(why: Why) -> dict[str, object]:
         "decode": None if why.decode is None else step_fields(why.decode),
         "prompt": None if why.prompt is None else step_fields(why.prompt),
         "first_token": [{"part": name, "time_s": s} for name, s in why.first_token],
-        "losses": [
-            {"loss": rung.loss, "time_s": rung.time_s, "share": best / rung.time_s}
-            for rung in why.rungs
-        ],
+        "losses": losses_fields(why.rungs),
         "roofline_s": None
         if why.roofs_s is None
         else {"compute": why.roofs_s[0], "memory": why.roofs_s[1]},
@@ -30,6 +27,14 @@ def fields_of(why: Why) -> dict[str, object]:
         "sweep": None if why.sweep is None else sweep_fields(why.sweep),
         "measured": None if why.measured is None else measured_fields(why.measured),
     }
+
+
+def losses_fields(rungs: tuple[Rung, ...]) -> list[dict[str, object]]:
+    """Every rung with its share of the limit."""
+    return [
+        {"loss": rung.loss, "time_s": rung.time_s, "share": rungs[0].time_s / rung.time_s}
+        for rung in rungs
+    ]
 
 
 def parts_fields(parts: Parts) -> list[dict[str, object]]:

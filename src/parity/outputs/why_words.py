@@ -18,6 +18,8 @@ from parity.units import prefix, render, significant
 NEGLIGIBLE = 0.0005
 #: More of a figure that brings less than this does not help.
 NO_HELP = 0.005
+#: Figures that are named where better ones bring nothing.
+MOST_NAMED = 8
 #: Faults that are shown.
 MOST_FAULTS = 6
 CLASS_WORDS = {
@@ -38,6 +40,7 @@ LOSS_WORDS = {
     "pipeline": "pipeline bubble, uneven stages", "launches": "launches and host",
     "host": "host between steps", "stragglers": "slow chips",
     "interruptions": "failures and checkpoints",
+    "waiting": "waiting for the slowest kind", "closing": "gradients between kinds",
 }  # fmt: skip
 FIRST_TOKEN = {"queue": "waiting", "prompt": "its own steps", "transfer": "KV transfer that shows"}
 
@@ -87,6 +90,12 @@ def largest_loss(rungs: tuple[Rung, ...]) -> str:
     return LOSS_WORDS[max(lost, key=lambda loss: lost[loss])]
 
 
+def spanned(span: tuple[float, float], unit: str) -> str:
+    """`27.1–33.0 s`."""
+    size, name = prefix(span[1], unit)
+    return f"{significant(span[0] / size)}–{significant(span[1] / size)} {name}"
+
+
 def percent(gain: float | None) -> str:
     """`+9.1 %`; `0` where nothing changes, a dash where it cannot be."""
     if gain is None:
@@ -94,7 +103,12 @@ def percent(gain: float | None) -> str:
     return "0" if abs(gain) < NEGLIGIBLE else f"{100 * gain:+.1f} %"
 
 
-def figure_table(effects: tuple[Effect, ...], values: dict[str, str], speed: str) -> Table:
+def figure_table(
+    effects: tuple[Effect, ...],
+    values: dict[str, str],
+    speed: str,
+    anew: str = "the layout held and planned anew",
+) -> Table:
     """Hardware figures with the effects of more of each, the largest first."""
     keys = dict.fromkeys(one.lever for one in effects if one.hardware)
     by = {(one.lever, one.amount): one for one in effects}
@@ -109,8 +123,7 @@ def figure_table(effects: tuple[Effect, ...], values: dict[str, str], speed: str
     for factor in FACTORS:
         columns += [f"{words_of(factor)}: held", "anew"]
     title = (
-        f"what better figures do to {speed}, the layout held and planned anew "
-        "(latencies and launches so many times shorter)"
+        f"what better figures do to {speed}, {anew} (latencies and launches so many times shorter)"
     )
     return Table((*columns, f"layout at {words_of(FACTORS[-1])}"), tuple(rows), "lrrrrrl", title)
 
@@ -134,9 +147,11 @@ def helps(effects: tuple[Effect, ...], speed: str) -> str:
     gain = best.replanned or 0.0
     if gain < NO_HELP:
         return "No figure of the chip would help much, even doubled."
+    if len(none) > MOST_NAMED:
+        none = [*none[:MOST_NAMED], f"{len(none) - MOST_NAMED} other figures"]
     rest = f"; better {named(none)} would bring nothing" if none else ""
     verb = "Half of" if best.lever.endswith(("latency", "launches")) else "Twice"
-    watts = " at the same watts" if best.lever.startswith("compute.") else ""
+    watts = " at the same watts" if "compute." in best.lever else ""
     return f"{verb} {best.lever}{watts} would help most ({percent(gain)} {speed}){rest}."
 
 

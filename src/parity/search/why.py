@@ -18,6 +18,7 @@ from parity.search.serving_range import sampled_most
 from parity.search.uncertainty import p10_p90
 from parity.search.why_figures import Effect
 from parity.search.why_measured import Measured, measured_serving, measured_training
+from parity.search.why_mixed import interrupted
 from parity.search.why_serving import serving_effects
 from parity.search.why_sweep import Axis, Sweep, swept
 from parity.search.why_training import TrainingCase
@@ -61,18 +62,11 @@ def why_training_plan(
         )  # fmt: skip
     return Why(
         training_parts(*args),
-        (*rungs, *interrupted(rungs[-1].time_s, run)) if run else rungs,
+        (*rungs, *interrupted(rungs[-1].time_s, run.goodput)) if run else rungs,
         why_training.training_effects(case),
         found,
         measured_training(measured, case) if measured else None,
     )
-
-
-def interrupted(step_s: float, run: Run) -> tuple[Rung, ...]:
-    """A step with its part of what slows and interrupts a run: slow chips, then all else. [s]"""
-    whole = step_s / float(np.ravel(run.goodput.fraction)[0])
-    slow = float(np.ravel(run.goodput.lost.stragglers)[0]) * whole
-    return Rung("stragglers", step_s + slow), Rung("interruptions", whole)
 
 
 def why_serving_plan(
