@@ -57,6 +57,7 @@ QUESTIONS = [
     ),
     ("why", "gpt-oss-20b", "--on", "8xh100", "--simulate"),
     ("why", "llama-3.2-1b", "--on", "32xh100,16xh20", "--train"),
+    ("why", "llama-3.2-1b", "--on", "2xh20", "--prefill-on", "2xh100"),
     ("why", "P104"),
     (
         "cost",

@@ -53,11 +53,11 @@ def training(model: str, on: str, dtype: str = "auto"):
     return training_case(run.arch, found.plans[0], run.era)
 
 
-def serving(model: str, on: str, mode: str = "auto", **said):
+def serving(model: str, on: str, mode: str = "auto", prefill_on: str | None = None, **said):
     words = dict.fromkeys(Said.__dataclass_fields__) | {"drafted": 0, "isl": "2k", "osl": 500}
     arch, batch = find_model(model), serving_chips(on, "--on")
     asked = work(arch.name, Said(**(words | said)), counted=batch.count is not None, on=on)
-    question, _, _ = serving_question(arch, batch, asked, None, "auto", "auto", "", mode, None, 1)
+    question, _, _ = serving_question(arch, batch, asked, None, "auto", "auto", "", mode, prefill_on, 1)
     return serving_case(question, serve(question).best)
 
 
@@ -120,6 +120,25 @@ def test_more_of_any_figure_trains_no_slower_when_planned_anew(which, index, fac
     new = searched(case, case.job, case.software, better)
     assert new is not None
     assert new[0] <= case.plan.time_s * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("on", "prefill_on", "slow"), [("8xh20", "8xh100", "h100-sxm"), ("8xh20", "64xh100", "h20-96")]
+)
+def test_of_two_pools_only_the_one_that_is_waited_for_gains(on, prefill_on, slow):
+    case = serving("llama-3.1-70b", on, prefill_on=prefill_on, osl=200)
+    why = why_serving_plan(case)
+    least = min(why.pools, key=lambda pool: pool.most_requests_per_s)
+    assert least.chip == slow
+    assert least.most_requests_per_s == pytest.approx(case.plan.most_requests_per_s, rel=1e-9)
+    for pool in why.pools:
+        times = [rung.time_s for rung in pool.rungs]
+        assert all(np.diff(times) >= -1e-12 * times[-1])
+    gains = {one.lever: one.held for one in why.effects if one.hardware and one.amount == "x2"}
+    levers = {lever.split("@")[0] for lever in gains}
+    assert levers == {"h20-96", "h100-sxm"}
+    assert gains[f"{slow}@compute.dense.bf16"] > 0.1
+    assert all(gain == 0 for lever, gain in gains.items() if not lever.startswith(slow))
 
 
 @settings(max_examples=12)

@@ -26,7 +26,7 @@ from parity.outputs.why_words import (
 )
 from parity.record import Finding
 from parity.search.serving_plan import latency_words
-from parity.search.why import Why, bound_of, total
+from parity.search.why import PoolRate, Why, bound_of, total
 from parity.search.why_figures import figures
 from parity.search.why_training import TrainingCase
 from parity.search.why_waits import Waits
@@ -118,13 +118,9 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
     sentence = (
         f"{fleet(plan)} {carried}{within}: prompts take most of their time for {prompt}, decoding "
         f"for {decode}; the mean step reaches {100 * share:.0f} % of its roofline."
-        f"{waiting_words(told.waits)} {helps(why.effects, speed)}"
+        f"{pool_words(why.pools)}{waiting_words(told.waits)} {helps(why.effects, speed)}"
     )
-    values = {
-        f.key: render(f.value, f.unit)
-        for f in figures(case.machine, (r.dtype for r in plan.decode.model.by_dtype.values()))
-        if f.value is not None
-    }
+    values = _serving_values(case)
     content = {
         "chip": case.machine.chip.id,
         "chips": plan.chips,
@@ -139,6 +135,33 @@ def serving_answer(told: WhyTold, case: ServingCase) -> Answer:
         f"--isl {request.input_tokens:.0f} --osl {request.output_tokens:.0f}"
     )
     return _answer(told, sentence, _serving_parts(told, case), values, speed, content, after)
+
+
+def pool_words(pools: tuple[PoolRate, ...]) -> str:
+    """Which of two pools is waited for."""
+    if not pools:
+        return ""
+    slow, fast = sorted(pools, key=lambda pool: pool.most_requests_per_s)
+    names = {"prefill": "prompts", "decode": "decoding"}
+    return (
+        f" The {slow.chips:,} {slow.chip} for {names[slow.role]} are waited for: they carry "
+        f"{significant(slow.most_requests_per_s)} requests/s, those for {names[fast.role]} "
+        f"{significant(fast.most_requests_per_s)}."
+    )
+
+
+def _serving_values(case: ServingCase) -> dict[str, str]:
+    """Figures as they are, of the chips and of other chips that take prompts."""
+    pools = [(case.machine, case.plan.decode.model)]
+    if case.question.prompts is not None and case.plan.prefill is not None:
+        pools.append((case.question.prompts.machine, case.plan.prefill.model))
+    values = {}
+    for target, model in pools:
+        for f in figures(target, (r.dtype for r in model.by_dtype.values())):
+            if f.value is not None:
+                values[f"{target.chip.id}@{f.key}"] = render(f.value, f.unit)
+                values.setdefault(f.key, render(f.value, f.unit))
+    return values
 
 
 def _range(span: tuple[float, float], unit: str) -> dict[str, object]:
@@ -182,7 +205,15 @@ def _serving_parts(told: WhyTold, case: ServingCase) -> tuple[Part, ...]:
         spent(why.parts, title),
         *own,
         *more,
-        ladder(why.rungs, "of the roofline of the mean step"),
+        *(
+            ladder(
+                pool.rungs,
+                f"of the roofline of a step of {pool.chips:,} {pool.chip}, "
+                f"{'prompts' if pool.role == 'prefill' else 'decoding'}",
+            )
+            for pool in why.pools
+        ),
+        *(() if why.pools else (ladder(why.rungs, "of the roofline of the mean step"),)),
     )
 
 

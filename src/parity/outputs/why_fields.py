@@ -23,6 +23,16 @@ def fields_of(why: Why) -> dict[str, object]:
         "roofline_s": None
         if why.roofs_s is None
         else {"compute": why.roofs_s[0], "memory": why.roofs_s[1]},
+        "pools": [
+            {
+                "role": pool.role,
+                "chip": pool.chip,
+                "chips": pool.chips,
+                "most_requests_per_s": pool.most_requests_per_s,
+                "losses": losses_fields(pool.rungs),
+            }
+            for pool in why.pools
+        ],
         "effects": list(why.effects),
         "sweep": None if why.sweep is None else sweep_fields(why.sweep),
         "measured": None if why.measured is None else measured_fields(why.measured),

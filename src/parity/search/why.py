@@ -12,6 +12,7 @@ from parity.evaluate.losses import Rung, roofs, serving_rungs, training_rungs
 from parity.evaluate.serving import Loads
 from parity.search import why_training, why_ways
 from parity.search.prefill import prompt_load
+from parity.search.replica import replica
 from parity.search.run import Run
 from parity.search.serve import ServingPlan
 from parity.search.serving_range import sampled_most
@@ -27,6 +28,17 @@ from parity.timing.draw import Sampler
 
 
 @dataclass(frozen=True)
+class PoolRate:
+    """What one of two pools carries, and its mean step from the roofline down."""
+
+    role: str  # "prefill", "decode"
+    chip: str
+    chips: int
+    most_requests_per_s: float
+    rungs: tuple[Rung, ...]
+
+
+@dataclass(frozen=True)
 class Why:
     """The answer for one plan. Parts and rungs are of its step, effects of its speed."""
 
@@ -39,6 +51,7 @@ class Why:
     decode: Parts | None = None  # of a step that only decodes
     prompt: Parts | None = None  # of a step that takes prompts in, or of the pool that does
     roofs_s: tuple[float, float] | None = None  # of the mean step: FLOPs, bytes at the data sheet
+    pools: tuple[PoolRate, ...] = ()  # of serving in two pools: prompts, then decoding
 
 
 def why_training_plan(
@@ -92,7 +105,29 @@ def why_serving_plan(
         one_step(decode.model, decode.layout, loads.decode),
         prompt_parts(case, loads),
         roofs(decode.model, decode.layout, loads),
+        pool_rates(case.plan),
     )
+
+
+def pool_rates(plan: ServingPlan) -> tuple[PoolRate, ...]:
+    """What each of two pools carries at most; nothing where one pool does all."""
+    first, row = plan.prefill, plan.decode
+    if first is None:
+        return ()
+    full = replica(row.model, row.layout, plan.most_decoding, row.token_budget, row.request)
+    load = prompt_load(np.array([first.most_prompts]), first.request)
+    rungs = (
+        serving_rungs(first.model, first.layout, Loads(load, load, 0.0, 1.0)),
+        serving_rungs(full.model, full.layout, full.steady.loads),
+    )
+    rates = (
+        first.requests_per_s * plan.prefill_replicas,
+        full.requests_per_s * plan.decode_replicas,
+    )
+    counts = (first.chips * plan.prefill_replicas, row.chips * plan.decode_replicas)
+    chips = (first.machine.chip.id, row.machine.chip.id)
+    roles = ("prefill", "decode")
+    return tuple(PoolRate(*one) for one in zip(roles, chips, counts, rates, rungs, strict=True))
 
 
 def speed_range(plan: ServingPlan, sampler: Sampler) -> tuple[float, float]:

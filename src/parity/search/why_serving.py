@@ -33,16 +33,9 @@ DRAFTED = 3
 def serving_effects(case: ServingCase) -> tuple[Effect, ...]:
     """The effect of each figure and lever on what a chip carries, the largest first."""
     base = tuple(way.rate if way else np.nan for way in both(case, Change()))
-    dtypes = [rate.dtype for rate in case.plan.decode.model.by_dtype.values()]
     effects = []
-    for figure in figures(case.machine, dtypes):
-        for factor in FACTORS:
-            better = improved(case.machine, figure, factor)
-            if better is not None:
-                roomier = figure.key == "memory.capacity"
-                gain, part = (1.0, "") if roomier else (factor, part_of(figure.key))
-                change = Change(target=better, gain=gain, part=part)
-                effects.append(_effect(case, figure.key, words_of(factor), change, base))
+    for lever, factor, change in better_figures(case):
+        effects.append(_effect(case, lever, words_of(factor), change, base))
     for lever, amount, change in levers(case):
         one = _effect(case, lever, amount, change, base)
         effects.append(replace(one, hardware=False))
@@ -52,6 +45,30 @@ def serving_effects(case: ServingCase) -> tuple[Effect, ...]:
         effects.append(Effect(lever, "", None, anew, hardware=False))
     other = _other_mode(case, base[1])
     return tuple(sorted([*effects, *other], key=lambda one: -one.size))
+
+
+def better_figures(case: ServingCase) -> Iterator[tuple[str, float, Change]]:
+    """(figure, factor, change) of the chips, and of the other chips that take prompts, whose
+    figures and those beside them have the chip's name before them.
+    """
+    other, first = case.question.prompts, case.plan.prefill
+    several = other is not None and other.machine.chip.id != case.machine.chip.id
+    dtypes = [rate.dtype for rate in case.plan.decode.model.by_dtype.values()]
+    for figure in figures(case.machine, dtypes):
+        name = f"{case.machine.chip.id}@{figure.key}" if several else figure.key
+        for factor in FACTORS:
+            better = improved(case.machine, figure, factor)
+            if better is not None:
+                roomier = figure.key == "memory.capacity"
+                gain, part = (1.0, "") if roomier else (factor, part_of(figure.key))
+                yield name, factor, Change(target=better, gain=gain, part=part)
+    if other is None or first is None or not several:
+        return
+    for figure in figures(other.machine, [rate.dtype for rate in first.model.by_dtype.values()]):
+        for factor in FACTORS:
+            better = improved(other.machine, figure, factor)
+            if better is not None:
+                yield f"{other.machine.chip.id}@{figure.key}", factor, Change(prompts=better)
 
 
 def _effect(

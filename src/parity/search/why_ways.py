@@ -113,6 +113,7 @@ class Change:
     """One thing another than in the question."""
 
     target: Machine | None = None
+    prompts: Machine | None = None  # of the other chips that take prompts
     engine: Engine | None = None
     job: ServingJob | None = None  # as asked, prompts included
     gain: float = 1.0  # by which a figure is better, and so at most ways that use it
@@ -139,19 +140,24 @@ def most(case: ServingCase, change: Change, *, held: bool) -> Way | None:
 
     held: in the division of the plan.
     """
-    question, own = case.question, case.question.pool
-    changed = replace(
-        question,
-        engine=change.engine or question.engine,
-        pool=replace(own, machine=change.target or own.machine, job=change.job or own.job),
-    )
+    changed = _changed(case.question, change)
     try:
         found = _decoding(case, changed, change, held=held)
         if found is None or not case.apart:
             return found
-        return joined(found, _prompting(case, changed, held=held))
+        return joined(case, found, _prompting(case, changed, held=held))
     except (Infeasible, MissingFact):
         return None
+
+
+def _changed(question: ServingQuestion, change: Change) -> ServingQuestion:
+    own, other = question.pool, question.prompts
+    job = change.job or own.job
+    if other is not None:
+        asked = replace(other.job, ttft_s=job.ttft_s, tpot_s=job.tpot_s)
+        other = replace(other, machine=change.prompts or other.machine, job=asked)
+    pool = replace(own, machine=change.target or own.machine, job=job)
+    return replace(question, engine=change.engine or question.engine, pool=pool, prompts=other)
 
 
 def both(case: ServingCase, change: Change) -> tuple[Way | None, Way | None]:
@@ -160,11 +166,20 @@ def both(case: ServingCase, change: Change) -> tuple[Way | None, Way | None]:
     return held, max((way for way in (new, held) if way), key=lambda way: way.rate, default=None)
 
 
-def joined(decode: Way, prompts: float) -> Way | None:
-    """Pools of one kind of chip in the proportion that passes the most: times of a chip add up."""
-    if prompts <= 0:
+def joined(case: ServingCase, decode: Way, prompts: float) -> Way | None:
+    """Both pools together; prompts: of a chip that takes them. [1/s]
+
+    Of one kind of chip in the proportion that passes the most: times of a chip add up. Of two kinds
+    as many chips as the plan has of each, so that the pool that takes less is waited for.
+    """
+    plan, first = case.plan, case.plan.prefill
+    if prompts <= 0 or first is None:
         return None
-    return replace(decode, rate=1.0 / (1.0 / prompts + 1.0 / decode.rate))
+    if case.question.prompts is None:
+        return replace(decode, rate=1.0 / (1.0 / prompts + 1.0 / decode.rate))
+    own = plan.decode.chips * plan.decode_replicas
+    other = first.chips * plan.prefill_replicas
+    return replace(decode, rate=min(prompts * other, decode.rate * own) / plan.chips)
 
 
 def _decoding(
@@ -235,7 +250,7 @@ def over_capacities(
         steady = replace(found.steady, fits=found.steady.cache_bytes <= room)
         way = _best(case, changed, case.job, found.layout, found.token_budget, steady)
         if way is not None and case.apart:
-            way = joined(way, _prompting(case, changed, held=False))
+            way = joined(case, way, _prompting(case, changed, held=False))
         rates.append(way.rate if way else None)
     return rates
 
@@ -319,17 +334,18 @@ def _batches(case: ServingCase) -> tuple[Layout, Number, Number]:
 
 
 def _prompting(case: ServingCase, question: ServingQuestion, *, held: bool) -> float:
-    """Prompts a second of a chip of the pool that takes them; another chip's stays as it is."""
+    """Prompts a second of a chip of the pool that takes them."""
     first = case.plan.prefill
     assert first is not None
-    own, other = question.pool, question.prompts
-    if other is not None:
-        return first.requests_per_s / first.chips
+    own, most_chips = question.prompts or question.pool, np.inf
     if held:
-        target, job = own.machine, own.job
-        model = served(question.arch, job.precision, target, question.engine)
+        model = served(question.arch, own.job.precision, own.machine, question.engine)
         faster = first.pass_s / pass_seconds(first, model)
         return faster * first.requests_per_s / first.chips
-    most_chips = own.chips or np.inf
-    some = prefills(question.arch, own.job, own.machine, own.machine, question.engine, most_chips)
+    if question.prompts is not None:
+        most_chips = first.chips * case.plan.prefill_replicas
+    elif own.chips:
+        most_chips = own.chips
+    to = question.pool.machine
+    some = prefills(question.arch, own.job, own.machine, to, question.engine, most_chips)
     return max(one.requests_per_s / one.chips for one in some)
