@@ -57,7 +57,9 @@ def serving(model: str, on: str, mode: str = "auto", prefill_on: str | None = No
     words = dict.fromkeys(Said.__dataclass_fields__) | {"drafted": 0, "isl": "2k", "osl": 500}
     arch, batch = find_model(model), serving_chips(on, "--on")
     asked = work(arch.name, Said(**(words | said)), counted=batch.count is not None, on=on)
-    question, _, _ = serving_question(arch, batch, asked, None, "auto", "auto", "", mode, prefill_on, 1)
+    question, _, _ = serving_question(
+        arch, batch, asked, None, "auto", "auto", "", mode, prefill_on, 1
+    )
     return serving_case(question, serve(question).best)
 
 
