@@ -1,10 +1,14 @@
 """Chips in order of what one of them does."""
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from parity import match
 from parity.catalogue.load import chip
-from parity.search.ladder import Rung, in_order, nearest
+from parity.search.ladder import FLAGSHIPS, Rung, between, in_order, over, place, speed, standing
+from parity.timing.draw import Sampler
 
 
 def ladder(want, **options):
@@ -36,9 +40,49 @@ def test_prompts_go_by_compute_and_answers_by_memory(rungs):
     assert answers["h200-sxm"] > 1.2 * answers["h100-sxm"]
 
 
-def test_a_newcomer_is_put_beside_the_chip_it_is_most_like(rungs):
-    assert rungs["h200-sxm"]["nearest"]["prefill"]["chip"] == "h100-sxm"
-    assert rungs["b200-sxm"]["nearest"]["decode"]["faster"] > 0
+def phase_of(rungs, name, phase):
+    (found,) = [one for one in rungs[name]["phases"] if one["phase"] == phase]
+    return found
+
+
+def test_a_newcomer_is_put_between_two_chips(rungs):
+    found = phase_of(rungs, "h20-96", "prefill")
+    assert (found["below"]["chip"], found["above"]["chip"]) == ("v100-sxm2-32", "a100-sxm-80")
+    assert found["below"]["faster"]["value"] > 0 > found["above"]["faster"]["value"]
+    ratio = 1 + found["above"]["faster"]["value"]
+    of = speeds(rungs, "prefill")
+    assert ratio == pytest.approx(of["h20-96"] / of["a100-sxm-80"])
+    assert phase_of(rungs, "b200-sxm", "decode")["above"] is None
+
+
+def test_a_chip_of_the_ladder_stands_on_its_own_step(rungs):
+    years = {"v100-sxm2-32": 2018, "a100-sxm-80": 2020, "h100-sxm": 2022, "b200-sxm": 2024}
+    for i, (name, year) in enumerate(years.items()):
+        for phase in ("prefill", "decode"):
+            found = phase_of(rungs, name, phase)
+            for end in ("value", "low", "high"):
+                assert found["generations_behind"][end] == pytest.approx(3 - i, abs=1e-6)
+                assert found["year"][end] == pytest.approx(year, abs=1e-6)
+
+
+def test_an_h20_is_older_by_its_arithmetic_than_by_its_memory(rungs):
+    prompts, answers = (phase_of(rungs, "h20-96", phase) for phase in ("prefill", "decode"))
+    assert 2 < prompts["generations_behind"]["value"] < 3
+    assert 1 < answers["generations_behind"]["value"] < 2
+    assert prompts["year"]["value"] + 1 < answers["year"]["value"]
+    for found in (prompts, answers):
+        behind = found["generations_behind"]
+        assert behind["low"] < behind["value"] < behind["high"]
+
+
+def test_what_is_shared_cancels_in_ratios(rungs):
+    """An H200 is an H100 with more memory: what kernels reach of both is the same."""
+    speed_of = phase_of(rungs, "h200-sxm", "prefill")
+    alone = speed_of["tokens_per_s"]
+    beside = speed_of["below"] or speed_of["above"]
+    assert beside["chip"] == "h100-sxm"
+    width = beside["faster"]["high"] - beside["faster"]["low"]
+    assert width < 0.95 * (alone["high"] - alone["low"]) / alone["value"]
 
 
 def test_training_has_one_order():
@@ -53,12 +97,65 @@ def test_what_cannot_do_it_says_why():
     assert one["reason"]
 
 
+def rung(name, speed, samples=(1.0, 1.0)):
+    return Rung(chip(name), {"decode": speed}, "", {"decode": speed * np.array(samples)})
+
+
 def test_order_and_neighbours():
-    a, b, c = (
-        Rung(chip(name), {"decode": speed})
-        for name, speed in (("h20", 3.0), ("h100", 4.0), ("l4", 1.0))
-    )
+    a, b, c = (rung(name, speed) for name, speed in (("h20", 3.0), ("h100", 4.0), ("l4", 1.0)))
     assert in_order((a, b, c), "decode") == (c, a, b)
-    assert nearest((a, b, c), a, "decode") == (b, pytest.approx(-0.25))
-    assert nearest((a,), a, "decode") is None
-    assert nearest((a, b), Rung(chip("l4"), {}), "decode") is None
+    below, above = between((a, b, c), a, "decode")
+    assert (below.rung, above.rung) == (c, b)
+    assert above.faster.value == pytest.approx(-0.25)
+    assert between((a,), a, "decode") == (None, None)
+
+
+def test_ranges_of_ratios_are_those_of_samples_drawn_together():
+    one, other = rung("h20", 2.0, (0.5, 1.0, 2.0)), rung("h100", 4.0, (0.5, 1.0, 2.0))
+    assert over(one, other, "decode").low == over(one, other, "decode").high == 0.5
+    assert speed(one, "decode").low < 2.0 < speed(one, "decode").high
+
+
+def test_without_two_steps_there_is_no_generation():
+    one = rung("h20", 2.0)
+    assert standing(one, [rung("h100", 4.0)], "decode") is None
+    assert standing(one, [rung("h100", 4.0), rung("a100", 1.0)], "prefill") is None
+
+
+def test_the_flagships_are_in_the_catalogue_a_year_apart_at_least():
+    years = [chip(name).year.value for name in FLAGSHIPS]
+    assert years == sorted(years)
+    assert min(np.diff(years)) >= 1
+
+
+@given(st.lists(st.floats(1.1, 10.0), min_size=2, max_size=6), st.floats(0.01, 1e4))
+def test_places_rise_with_speed_and_fall_on_the_steps(gains, own):
+    steps = np.cumprod([1.0, *gains])[:, None]
+    for i, step in enumerate(steps):
+        at, part = place(step, steps)
+        assert at[0] + part[0] == pytest.approx(i)
+    at, part = place(np.array([own]), steps)
+    more_at, more_part = place(np.array([1.01 * own]), steps)
+    assert more_at[0] + more_part[0] > at[0] + part[0]
+
+
+def test_half_way_is_half_way_in_the_logarithm():
+    at, part = place(np.array([2.0]), np.array([[1.0], [4.0]]))
+    assert (at[0], part[0]) == (0, pytest.approx(0.5))
+
+
+def test_more_samples_keep_the_stated_speed():
+    few = ladder("h20", samples=64)[0]["tokens_per_s"]
+    assert few == ladder("h20", samples=256)[0]["tokens_per_s"]
+    assert Sampler().samples == 256
+
+
+def test_the_answer_says_generations_and_neighbours(run):
+    words = ("llama-3.1-70b", "--want", "h20,ppu,a800", "--ladder", "-q")
+    done = run("match", *words)
+    shown = " ".join(done.out.split())
+    assert "generations behind b200-sxm: h20-96 " in shown
+    assert "in decode between " in shown
+    assert "decode, tokens/s of a chip, P10 to P90" in shown
+    rules = " ".join(run("match", *words, "--to", "CN").out.split())
+    assert "prefill rules to CN" in rules

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from parity.catalogue.load import chip
 from parity.catalogue.machine import machine
 from parity.catalogue.spec import Batch
 from parity.errors import UsageError
@@ -22,7 +23,7 @@ from parity.outputs.supplied import asked_supply, with_supply
 from parity.search import match as matching
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
-from parity.search.ladder import USUAL_CHIPS, Rung, serving_rungs, training_rungs
+from parity.search.ladder import FLAGSHIPS, USUAL_CHIPS, Rung, serving_rungs, training_rungs
 from parity.search.precision import choose_precision
 from parity.search.replica import ServingJob, best_replica
 from parity.timing.draw import USUAL_SAMPLES, Sampler
@@ -100,7 +101,7 @@ def match(
             raise UsageError("--ladder puts chips in order; it takes no target but --have.")
         answer = _ladder(
             model, have, wanted, tokens, seq, gbs, isl, osl, ttft, tpot, dtype, kv,
-            software_generation, engine_generation, train=train,
+            software_generation, engine_generation, drawn, train=train,
         )  # fmt: skip
         chips += [one_kind(have, "--have").chip] if have else []
     elif train:
@@ -234,21 +235,40 @@ def _ladder(
     kv: str,
     software_generation: str,
     engine_generation: str,
+    drawn: Sampler,
     *,
     train: bool,
 ) -> Answer:
-    """The wanted chips, and that of `have`, in order; in training as many of each as `have` has."""
+    """The wanted chips, and that of `have`, in order, beside a chip of each generation; in training
+    as many of each as `have` has.
+    """
     own = one_kind(have, "--have", counted=False) if have else None
     chips = {batch.chip.id: batch for batch in (*((own,) if own else ()), *wanted)}
     machines, missing = machines_of(chips.values())
+    others = tuple(machine(chip(name)) for name in FLAGSHIPS if name not in chips)
     unknown = tuple(Rung(row.chip, {}, row.reason) for row in missing)
     if train:
         run = training_run(model, tokens, seq, gbs, software_generation)
         count = (own.count if own else None) or USUAL_CHIPS
-        rungs = training_rungs(run.arch, run.job, machines, run.era, asked_dtype(dtype), count)
-        return ladder_answer(run.arch.name, (*rungs, *unknown), f"Training on {count:,} chips")
+        rungs = training_rungs(
+            run.arch, run.job, (*machines, *others), run.era, asked_dtype(dtype), count, drawn
+        )
+        return _put_in_order(
+            run.arch.name, rungs, len(machines), unknown, f"Training on {count:,} chips"
+        )
     arch, era = find_model(model), engine(engine_generation)
     job, asked, cache = _serving_job(isl, osl, ttft, tpot, dtype, kv)
-    rungs = serving_rungs(arch, job, machines, era, asked, cache)
+    rungs = serving_rungs(arch, job, (*machines, *others), era, asked, cache, drawn)
     size = f"{job.request.input_tokens:,.0f} + {job.request.output_tokens:,.0f}"
-    return ladder_answer(arch.name, (*rungs, *unknown), f"Serving {size} tokens")
+    return _put_in_order(arch.name, rungs, len(machines), unknown, f"Serving {size} tokens")
+
+
+def _put_in_order(
+    model: str, rungs: tuple[Rung, ...], asked: int, unknown: tuple[Rung, ...], work: str
+) -> Answer:
+    """rungs: those asked for first, then the generations that were not."""
+    steps = sorted(
+        (rung for rung in rungs if rung.chip.id in FLAGSHIPS),
+        key=lambda rung: FLAGSHIPS.index(rung.chip.id),
+    )
+    return ladder_answer(model, (*rungs[:asked], *unknown), work, steps)

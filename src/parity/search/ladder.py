@@ -1,24 +1,30 @@
-"""Chips in order of what one of them does for a piece of work: which generation a newcomer is of.
+"""Chips in order of what one of them does for a piece of work, and the generation that makes it.
 
 Serving has two orders, since taking in prompts is bound by compute and decoding by memory; each
 chip runs its own best division of the model and batch. Training has one, on as many of each chip.
+The steps of the ladder are the flagships that NVIDIA brought out, in the years of the catalogue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
+import numpy as np
 from msgspec import structs
 
-from parity.catalogue.machine import Machine
+from parity.catalogue.machine import Machine, Number
 from parity.catalogue.schema import Chip
+from parity.economics.ledger import Span
 from parity.errors import Infeasible, MissingFact
 from parity.search.findings import choose_dtype
 from parity.search.precision import choose_precision
 from parity.search.replica import ServingJob, best_replica
-from parity.search.train import best_plans
+from parity.search.serve import sampled_rates
+from parity.search.train import best_plans, sampled_times
+from parity.search.uncertainty import p10_p90
+from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import Engine
 from parity.timing.software import Software
 from parity.workload.operator import Architecture
@@ -27,15 +33,23 @@ from parity.workload.training import TrainingJob
 
 #: Chips of each kind that train, where nothing else is said.
 USUAL_CHIPS = 256
+#: One chip of each generation, the oldest first.
+FLAGSHIPS = ("p100-sxm2-16", "v100-sxm2-32", "a100-sxm-80", "h100-sxm", "b200-sxm")
+#: Generations that differ by less are a step apart all the same.
+LEAST_STEP = 1.05
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A chip, and what one of it does in each phase. reason: why one is missing."""
+    """A chip, and what one of it does in each phase. reason: why one is missing.
+
+    samples: the same over the ranges of all figures, shape (samples,), drawn alike for all chips.
+    """
 
     chip: Chip
     tokens_per_s: dict[str, float]
     reason: str = ""
+    samples: dict[str, Number] = field(default_factory=dict)
 
 
 def serving_rungs(
@@ -45,32 +59,43 @@ def serving_rungs(
     engine: Engine,
     dtype: str = "auto",
     kv: str = "auto",
+    sampler: Sampler = USUAL_SAMPLES,
 ) -> tuple[Rung, ...]:
     """Prompt tokens/s and output tokens/s of a chip, each by itself, within the TTFT or TPOT.
 
     Prompts are computed and answered by one token; answers begin with the prompt in the cache.
     """
-    return tuple(_serving_rung(arch, job, target, engine, dtype, kv) for target in machines)
+    return tuple(
+        _serving_rung(arch, job, target, engine, dtype, kv, sampler) for target in machines
+    )
 
 
 def _serving_rung(
-    arch: Architecture, job: ServingJob, target: Machine, engine: Engine, dtype: str, kv: str
+    arch: Architecture,
+    job: ServingJob,
+    target: Machine,
+    engine: Engine,
+    dtype: str,
+    kv: str,
+    sampler: Sampler,
 ) -> Rung:
     request = job.request
     alone = {
         "prefill": (structs.replace(request, output_tokens=1.0), request.new_tokens),
         "decode": (_cached(request), request.output_tokens),
     }
-    found = {}
+    found: dict[str, float] = {}
+    samples: dict[str, Number] = {}
     try:
         precision, _ = choose_precision(arch, target.chip, dtype, kv)
         for phase, (only, tokens) in alone.items():
             own = replace(job, request=only, precision=precision)
             best = best_replica(arch, own, target, engine)
             found[phase] = best.requests_per_s_per_chip * float(tokens)
+            samples[phase] = sampled_rates(own, best, sampler) * tokens
     except (Infeasible, MissingFact) as error:
-        return Rung(target.chip, found, _why(error))
-    return Rung(target.chip, found)
+        return Rung(target.chip, found, _why(error), samples)
+    return Rung(target.chip, found, "", samples)
 
 
 def _cached(request: Request) -> Request:
@@ -84,6 +109,7 @@ def training_rungs(
     software: Software,
     dtype: str = "auto",
     chips: int = USUAL_CHIPS,
+    sampler: Sampler = USUAL_SAMPLES,
 ) -> tuple[Rung, ...]:
     """Tokens/s of a chip in the best layout of `chips` of it."""
     rungs = []
@@ -92,7 +118,9 @@ def training_rungs(
             own, _ = choose_dtype(target.chip, dtype)
             this = msgspec.structs.replace(job, dtype=own)
             plan = best_plans(arch, this, target, software, chips, 1)[0]
-            rungs.append(Rung(target.chip, {"training": plan.tokens_per_s / plan.chips}))
+            each = job.global_batch_tokens / plan.chips
+            speed, drawn = each / plan.time_s, each / sampled_times(arch, plan, software, sampler)
+            rungs.append(Rung(target.chip, {"training": speed}, "", {"training": drawn}))
         except (Infeasible, MissingFact) as error:
             rungs.append(Rung(target.chip, {}, _why(error)))
     return tuple(rungs)
@@ -110,12 +138,90 @@ def in_order(rungs: Iterable[Rung], phase: str) -> tuple[Rung, ...]:
     return tuple(sorted(able, key=lambda rung: (rung.tokens_per_s[phase], rung.chip.id)))
 
 
-def nearest(rungs: Iterable[Rung], rung: Rung, phase: str) -> tuple[Rung, float] | None:
-    """(the other chip that is nearest to `rung` in the phase, how much faster `rung` is) [1]"""
-    own = rung.tokens_per_s.get(phase)
-    others = [other for other in in_order(rungs, phase) if other is not rung]
-    if own is None or not others:
+@dataclass(frozen=True)
+class Neighbour:
+    """Another chip, and how much faster than it a chip is, less one; P10 to P90."""
+
+    rung: Rung
+    faster: Span
+
+
+def between(
+    rungs: Iterable[Rung], rung: Rung, phase: str
+) -> tuple[Neighbour | None, Neighbour | None]:
+    """The next slower and the next faster chip of a phase."""
+    order = in_order([other for other in rungs if other is not rung], phase)
+    own = rung.tokens_per_s[phase]
+    slower = [other for other in order if other.tokens_per_s[phase] <= own]
+    faster = [other for other in order if other.tokens_per_s[phase] > own]
+    below = Neighbour(slower[-1], _faster(rung, slower[-1], phase)) if slower else None
+    above = Neighbour(faster[0], _faster(rung, faster[0], phase)) if faster else None
+    return below, above
+
+
+def _faster(rung: Rung, other: Rung, phase: str) -> Span:
+    ratio = over(rung, other, phase)
+    return Span(ratio.value - 1.0, ratio.low - 1.0, ratio.high - 1.0)
+
+
+def over(rung: Rung, other: Rung, phase: str) -> Span:
+    """The speed of one chip over another's: what both are drawn with cancels. [1]"""
+    value = rung.tokens_per_s[phase] / other.tokens_per_s[phase]
+    return _span(value, rung.samples[phase] / other.samples[phase])
+
+
+def speed(rung: Rung, phase: str) -> Span:
+    """Tokens/s of a chip, P10 to P90."""
+    return _span(rung.tokens_per_s[phase], rung.samples[phase])
+
+
+def _span(value: float, samples: Number) -> Span:
+    low, high = p10_p90(samples)
+    return Span(value, min(low, value), max(high, value))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a chip stands on a ladder: generations behind its last step, and in whose year."""
+
+    behind: Span
+    year: Span
+
+
+def standing(rung: Rung, steps: Sequence[Rung], phase: str) -> Standing | None:
+    """The generation of a chip for one phase; None where fewer than two steps do the phase.
+
+    steps: chips of one generation each, the oldest first.
+    """
+    able = [step for step in steps if phase in step.tokens_per_s and step.chip.year]
+    if len(able) < 2 or phase not in rung.tokens_per_s:
         return None
-    ratios = [(other, own / other.tokens_per_s[phase]) for other in others]
-    other, ratio = min(ratios, key=lambda pair: max(pair[1], 1.0 / pair[1]))
-    return other, ratio - 1.0
+    years = np.array([step.chip.year.value for step in able if step.chip.year])
+
+    def placed(own: Number, each: Sequence[Number]) -> tuple[Number, Number]:
+        at, part = place(own, np.stack(np.broadcast_arrays(*each)))
+        behind = len(able) - 1 - at - part
+        return behind, years[at] + part * (years[at + 1] - years[at])
+
+    stated = placed(
+        np.array(rung.tokens_per_s[phase]), [np.array(step.tokens_per_s[phase]) for step in able]
+    )
+    drawn = placed(rung.samples[phase], [step.samples[phase] for step in able])
+    behind, year = (
+        _span(float(value), samples) for value, samples in zip(stated, drawn, strict=True)
+    )
+    return Standing(behind, year)
+
+
+def place(own: Number, steps: Number) -> tuple[Number, Number]:
+    """(the step below a speed, the part of the way to the next one): even in the logarithm. [1]
+
+    steps: speeds, shape (steps, samples). Below the first step and above the last, the nearest two
+    set the pace.
+    """
+    logs = np.log(np.maximum.accumulate(steps, axis=0))
+    height = np.maximum(np.diff(logs, axis=0), np.log(LEAST_STEP))
+    at = np.clip((logs <= np.log(own)).sum(axis=0) - 1, 0, len(logs) - 2)
+    below = np.take_along_axis(logs, at[None], axis=0)[0]
+    part = (np.log(own) - below) / np.take_along_axis(height, at[None], axis=0)[0]
+    return at, part
