@@ -34,7 +34,8 @@ NAMED = (
 #: Lists and objects that the page describes in one row.
 WHOLE = (
     "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
-    "answer.parts[].layout", "findings[]", "runners_up[]", "answer.engine_settings",
+    "answer.parts[].layout", "answer.rows[].parts[].layout", "answer.owned.parts[].layout",
+    "findings[]", "runners_up[]", "answer.engine_settings",
     "answer.layout.prefill", "cases[]", "against[].books", "sensitivity[].books",
 )  # fmt: skip
 QUESTIONS = [
@@ -78,6 +79,33 @@ QUESTIONS = [
     ("cost", "llama-3.2-1b", "--on", "8xh100", "--train", "--tokens", "100B"),
     ("match", "llama-3.2-1b", "--want", "h100,h20,ascend920", "--ladder"),
     ("match", "llama-3.2-1b", "--want", "h100,a100", "--ladder", "--train"),
+    (
+        "match",
+        "llama-3.1-8b",
+        "--train",
+        "--days",
+        "30",
+        "--gbs",
+        "2M",
+        "--with",
+        "8xh100",
+        "--want",
+        "a100",
+    ),
+    (
+        "match",
+        "llama-3.1-70b",
+        "--have",
+        "16xh100",
+        "--with",
+        "17xa100",
+        "--want",
+        "h20,ascend920",
+        "--ttft",
+        "2s",
+        "--tpot",
+        "50ms",
+    ),
     ("models", "llama-3.2-1b"),
     ("models",),
     ("chips", "h20", "h100", "--compare"),

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from parity.api.beside import owned_chips, serving_beside, training_beside
 from parity.catalogue.load import chip
 from parity.catalogue.machine import machine
 from parity.catalogue.spec import Batch
@@ -56,8 +57,9 @@ from parity.workload.request import Request
 def match(
     model: str,
     *,
-    want: str,
+    want: str | None = None,
     have: str | None = None,
+    owned: str | None = None,
     train: bool = False,
     tokens: Quantity = DEFAULT_TOKENS,
     seq: Quantity = DEFAULT_SEQ,
@@ -82,12 +84,15 @@ def match(
     With `train` the same step in the same time; else the same requests a second, at saturation or
     within `ttft` and `tpot`. `days` or `tokens_per_second` set the target where there is no `have`.
     ladder: instead the wanted chips, and that of `have`, in order of what one of them does.
-    samples, to, risk: as in `plan_train`.
+    owned: chips that are there already, as in `512xa100`: how many of each wanted kind, or of their
+    own, must be added to them. samples, to, risk: as in `plan_train`.
 
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
     """
     said = spoken(match, locals())
-    wanted = many_kinds(want)
+    if want is None and owned is None:
+        raise UsageError("--want names the chips to count, as in `--want h20,a100`.")
+    wanted = many_kinds(want) if want is not None else ()
     targets = {"--have": have, "--days": days, "--tokens-per-second": tokens_per_second}
     given = [name for name, value in targets.items() if value is not None]
     if len(given) > 1:
@@ -96,7 +101,14 @@ def match(
         raise UsageError("--days sets the target of a training match; add --train.")
     drawn, supply = sampler(samples), asked_supply(to, risk)
     chips = [batch.chip for batch in wanted]
-    if ladder:
+    if owned is not None:
+        chips = chips or [batch.chip for batch in owned_chips(owned)]
+        answer = _match_beside(
+            model, owned, wanted, have, tokens, seq, gbs, days, tokens_per_second, isl, osl, ttft,
+            tpot, dtype, kv, software_generation, engine_generation, drawn, train=train,
+            ladder=ladder,
+        )  # fmt: skip
+    elif ladder:
         if days is not None or tokens_per_second is not None:
             raise UsageError("--ladder puts chips in order; it takes no target but --have.")
         answer = _ladder(
@@ -115,6 +127,47 @@ def match(
             engine_generation, drawn,
         )  # fmt: skip
     return structs.replace(with_supply(answer, chips, supply), question=said)
+
+
+def _match_beside(
+    model: str,
+    owned: str,
+    wanted: tuple[Batch, ...],
+    have: str | None,
+    tokens: Quantity,
+    seq: Quantity,
+    gbs: Quantity,
+    days: Quantity | None,
+    tokens_per_second: Quantity | None,
+    isl: Quantity,
+    osl: Quantity,
+    ttft: Quantity | None,
+    tpot: Quantity | None,
+    dtype: str,
+    kv: str,
+    software_generation: str,
+    engine_generation: str,
+    drawn: Sampler,
+    *,
+    train: bool,
+    ladder: bool,
+) -> Answer:
+    """What must be added to the chips `owned`."""
+    if ladder:
+        raise UsageError("--ladder puts chips in order; it takes no --with.")
+    if have is None and days is None and tokens_per_second is None:
+        raise UsageError(
+            "What to add needs a target: `--have 1024xh100`, `--days 60` or "
+            "`--tokens-per-second 1M`."
+        )
+    per_s = None if tokens_per_second is None else rate(tokens_per_second)
+    if train:
+        run = training_run(model, tokens, seq, gbs, software_generation)
+        return training_beside(run, owned, wanted, have, days, per_s, dtype, drawn)
+    job, asked, cache = _serving_job(isl, osl, ttft, tpot, dtype, kv)
+    per_s = per_s and per_s / job.request.output_tokens
+    arch, era = find_model(model), engine(engine_generation)
+    return serving_beside(arch, job, owned, wanted, have, per_s, (asked, cache), era, drawn)
 
 
 def _match_training(

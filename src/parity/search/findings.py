@@ -142,6 +142,16 @@ CODES: dict[str, tuple[str, str]] = {
         "Chips of several kinds are taken to reach each other with the slower of their network "
         "ports. Fabrics of two types, or with few links between them, are slower.",
     ),
+    "P314": (
+        "weights in several dtypes",
+        "Kinds of chip behind one router keep the model in dtypes that are not the same, so that "
+        "answers depend on which of them gives them.",
+    ),
+    "P315": (
+        "caches do not match",
+        "Kinds of chip keep the KV cache in dtypes that are not the same: what one cached, the "
+        "other cannot go on from, so that they share no requests.",
+    ),
     "P321": (
         "simulation stopped early",
         "A limit of engine steps or simulated time was reached before every request had its "

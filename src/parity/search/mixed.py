@@ -302,12 +302,16 @@ def mixed_findings(plan: MixedPlan) -> tuple[Finding, ...]:
             else "no layout gives them a part that fits"
         )
         found.append(note("P311", f"{name} stay idle: {slower}.", "warning"))
-    chips = [part.machine.chip for part in plan.way.parts]
-    if len(chips) > 1:
-        names = " and ".join(dict.fromkeys(chip.id for chip in chips))
-        if len({chip.vendor for chip in chips}) > 1:
-            staged = f"Between {names} messages pass through host memory."
-            found.append(note("P312", staged, "warning"))
-        joined = f"The networks of {names} are taken as joined, each port at its own speed."
-        found.append(note("P313", joined))
-    return tuple(found)
+    return (*found, *joined_findings(tuple(part.machine.chip for part in plan.way.parts)))
+
+
+def joined_findings(chips: tuple[Chip, ...], what: str = "messages") -> tuple[Finding, ...]:
+    """How chips that work together reach each other; nothing of one kind. what: is exchanged."""
+    names = " and ".join(dict.fromkeys(chip.id for chip in chips))
+    if len({chip.id for chip in chips}) < 2:
+        return ()
+    joined = f"The networks of {names} are taken as joined, each port at its own speed."
+    if len({chip.vendor for chip in chips}) == 1:
+        return (note("P313", joined),)
+    staged = f"Between {names} {what} pass through host memory."
+    return note("P312", staged, "warning"), note("P313", joined)

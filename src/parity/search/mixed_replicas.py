@@ -107,6 +107,16 @@ def shares(kinds: list[Replicas], batch: int) -> list[Share] | None:
     return chosen
 
 
+def most_within(kind: Replicas, time_s: float) -> Share | None:
+    """The layout that takes the most sequences in a step of `time_s`; None where none takes any."""
+    taken = _capacity(kind, time_s)
+    row = int(np.argmax(taken))
+    if taken[row] <= 0:
+        return None
+    own = kind.layout.take(np.array([row]))
+    return Share(own, int(taken[row]), float(_time(kind, int(taken[row]))[row]))
+
+
 def _time(kind: Replicas, sequences: int) -> Number:
     """Seconds of a step in which each layout takes at least `sequences`."""
     rounds = np.maximum(np.ceil(sequences / kind.sequences), kind.least)

@@ -8,6 +8,7 @@ import numpy as np
 
 from parity.catalogue.machine import UNBOUNDED, Draw, Machine, Number, machine
 from parity.errors import Infeasible
+from parity.evaluate.mixed import between, port_bandwidth
 from parity.evaluate.serving_memory import cache_per_request, room_for_cache
 from parity.evaluate.step import Served, served, step
 from parity.layout.layout import Layout
@@ -68,7 +69,8 @@ def prefills(
 
     A step takes n whole prompts and keeps the replica busy for s; with prompts a share ρ of the
     time, one waits s·ρ/(2(1 - ρ)) [Pollaczek 1930, Khinchine 1932]. ρ is as large as the time to
-    the first token allows. Raises `Infeasible` with P105 or P106.
+    the first token allows. Raises `Infeasible` with P105 or P106, `MissingFact` where a chip of
+    two vendors has no network port.
     """
     model, request = served(arch, job.precision, target, engine), job.request
     layout, prompts = _ways(model, job, target, most_chips)
@@ -168,12 +170,16 @@ def _handed_over(
     """(time to send what a step cached, what of it shows). [s]
 
     A layer is sent while the next is computed [Patel et al. 2024, Splitwise, arXiv 2311.18677,
-    §4.3]: at least the last layer shows.
+    §4.3]: at least the last layer shows. Between vendors it passes through host memory.
     """
     own = model.machine
+    ends, vendors = (own, to), frozenset((own.chip.vendor, to.chip.vendor))
+    if len(vendors) > 1:
+        ports = (port_bandwidth(own, vendors), port_bandwidth(to, vendors))
+        ends = (between(own, ports[0]), between(to, ports[1]))
     kept = cache_per_request(model, layout, request.input_tokens) * prompts / layout.cp
     away = layout.chips if to.chip.id == own.chip.id else np.full(len(layout), UNBOUNDED - 1)
-    sent = np.maximum(send(kept, away, own), send(kept, away, to))
+    sent = np.maximum(*(send(kept, away, end) for end in ends))
     layers = model.arch.num_hidden_layers
     return sent, np.maximum(sent - once_s * (1 - 1 / layers), sent / layers)
 

@@ -14,9 +14,19 @@ def match(
     model: words.Model,
     /,
     *,
-    want: Annotated[str, Parameter(group=words.CHIPS, help="Chips to count, as in h20,a100,910b.")],
+    want: Annotated[
+        str | None, Parameter(group=words.CHIPS, help="Chips to count, as in h20,a100,910b.")
+    ] = None,
     have: Annotated[
         str | None, Parameter(group=words.CHIPS, help="Chips to equal, as in 1024xh100.")
+    ] = None,
+    owned: Annotated[
+        str | None,
+        Parameter(
+            name="--with",
+            group=words.CHIPS,
+            help="Chips that are there already, as in 512xa100: the answer is what to add to them.",
+        ),
     ] = None,
     train: Annotated[
         bool, Parameter(group=words.WORK, help="Match training, not serving.", show_default=False)

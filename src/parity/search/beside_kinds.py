@@ -1,0 +1,167 @@
+"""What each kind of chip does in serving, alone and joined to another in two pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from msgspec import structs
+
+from parity.catalogue.machine import Draw, Machine
+from parity.errors import Infeasible, MissingFact
+from parity.evaluate.mixed import port_bandwidth
+from parity.evaluate.step import multiplied_in
+from parity.record import Finding
+from parity.search.beside_units import Able, Joined, Unit, worthwhile
+from parity.search.match import FASTER
+from parity.search.precision import choose_precision
+from parity.search.prefill import Prefill, prefills, sampled_pass
+from parity.search.replica import (
+    Replicas,
+    ServingJob,
+    best_of,
+    best_of_each_size,
+    meeting,
+    replicas,
+)
+from parity.search.serve import sampled_rates
+from parity.timing.engine import Engine
+from parity.workload.operator import Architecture
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of chip behind the router, in the precision that it serves in.
+
+    most: chips that a replica may have. standby: replicas for where the chip turns out slower than
+    the latencies allow the others to be.
+    """
+
+    machine: Machine
+    job: ServingJob
+    owned: int
+    most: float
+    able: Able
+    standby: tuple[Unit, ...] = ()
+    refusal: Infeasible | None = None  # of replicas that do everything
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def multiplied(self) -> str:
+        """The dtype in which most of its products run."""
+        precision = self.job.precision
+        return multiplied_in(self.machine, precision.weights, precision)
+
+
+def kind_of(
+    arch: Architecture, target: Machine, owned: int, job: ServingJob, engine: Engine,
+    dtype: str = "auto", kv: str = "auto", *, open_: bool = False,
+) -> Kind:  # fmt: skip
+    """What `owned` chips of a kind, or with `open_` any number of them, do by themselves.
+
+    Raises `Infeasible` with P1xx where the gate stops it, `MissingFact`.
+    """
+    precision, chosen = choose_precision(arch, target.chip, dtype, kv)
+    own = replace(job, precision=precision)
+    limit = np.inf if open_ else owned
+    whole: tuple[Unit, ...] = ()
+    standby: tuple[Unit, ...] = ()
+    refusal = None
+    try:
+        every = replicas(arch, own, target, engine, limit)
+        whole = _whole(every, own)
+        standby = _standby(every, own)
+    except Infeasible as error:
+        refusal = error
+    kind = Kind(target, own, owned, limit, Able(whole), standby, refusal, chosen)
+    if not job.patient:
+        pairs = tuple(product(*_phases(arch, kind, kind, engine)))
+        kind = replace(kind, able=worthwhile(Able(whole, pairs)))
+    return kind
+
+
+def _whole(every: Replicas, job: ServingJob) -> tuple[Unit, ...]:
+    """Replicas that do a job within its latencies, the best of each size."""
+    rate = np.where(meeting(every, job), every.steady.requests_per_s, 0.0)
+    rows = [every.row(i) for i in best_of_each_size(rate, every.layout.chips)]
+    return tuple(Unit(row.chips, row.requests_per_s, row, job) for row in rows)
+
+
+def _standby(every: Replicas, job: ServingJob) -> tuple[Unit, ...]:
+    """The replica that would be best if tokens had to come `FASTER`."""
+    if job.patient:
+        return ()
+    quick = replace(job, ttft_s=job.ttft_s / FASTER, tpot_s=job.tpot_s / FASTER)
+    with suppress(Infeasible):
+        row = best_of(every, quick)
+        return (Unit(row.chips, row.requests_per_s, row, job),)
+    return ()
+
+
+def _phases(
+    arch: Architecture, prompts: Kind, tokens: Kind, engine: Engine
+) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+    """(replicas for prompts alone, for decoding alone) within the latencies; none where either
+    cannot be.
+    """
+    with suppress(Infeasible, MissingFact):
+        first = prefills(arch, prompts.job, prompts.machine, tokens.machine, engine, prompts.most)
+        alone = decoding(tokens.job)
+        second = _whole(replicas(arch, alone, tokens.machine, engine, tokens.most), alone)
+        return (
+            tuple(Unit(p.chips, p.requests_per_s, p, prompts.job) for p in first),
+            second,
+        )
+    return (), ()
+
+
+def decoding(job: ServingJob) -> ServingJob:
+    """What is left of a job for chips that are handed every prompt as it was cached."""
+    handed = structs.replace(job.request, cached_tokens=job.request.input_tokens)
+    return replace(job, request=handed, ttft_s=np.inf)
+
+
+def joined(arch: Architecture, ours: Kind, theirs: Kind, engine: Engine) -> tuple[Joined, ...]:
+    """Every two pools over two kinds, in both orders and of all sizes of replica.
+
+    None where the caches of both have another dtype, or a chip has no network port.
+    """
+    if ours.job.precision.kv != theirs.job.precision.kv:
+        return ()
+    vendors = frozenset((ours.machine.chip.vendor, theirs.machine.chip.vendor))
+    try:
+        for kind in (ours, theirs):
+            port_bandwidth(kind.machine, vendors)
+    except MissingFact:
+        return ()
+    own_first = product(*_phases(arch, ours, theirs, engine))
+    other_first = product(*_phases(arch, theirs, ours, engine))
+    return (
+        *(Joined(prompts, tokens, prompts_ours=True) for prompts, tokens in own_first),
+        *(Joined(tokens, prompts, prompts_ours=False) for prompts, tokens in other_first),
+    )
+
+
+def sampled(unit: Unit, draw: Draw) -> Unit:
+    """A replica over the ranges of all figures: its rate of shape (samples, 1)."""
+    by = unit.by
+    if isinstance(by, Prefill):
+        relative = by.pass_s / np.asarray(sampled_pass(by, draw))
+    else:
+        relative = np.asarray(sampled_rates(unit.job, by, draw)) / by.requests_per_s_per_chip
+    return replace(unit, requests_per_s=unit.requests_per_s * relative[:, None])
+
+
+def once_each(draw: Draw) -> Callable[[Unit], Unit]:
+    """`sampled`, each replica once however often it is asked for."""
+    known: dict[int, Unit] = {}
+
+    def get(unit: Unit) -> Unit:
+        if id(unit.by) not in known:
+            known[id(unit.by)] = sampled(unit, draw)
+        return known[id(unit.by)]
+
+    return get
