@@ -78,7 +78,7 @@ def training_beside(
     case = Case(run.arch, job, held, run.era, goal)
     found, alone = owned_training(case, drawn)
     rows: list[Added] = []
-    for batch in wanted or _same(batches):
+    for batch in wanted:
         others = tuple(one for one in held if one[0].chip != batch.chip)
         here = sum(count for one, count in held if one.chip == batch.chip)
         try:
@@ -144,7 +144,7 @@ def serving_beside(
     fleet = fleet_of(arch, kinds, engine)
     found = owned_serving(fleet, load, drawn)
     rows: list[Added] = []
-    for batch in wanted or _same(batches):
+    for batch in wanted:
         others = tuple(kind for kind in kinds if kind.machine.chip != batch.chip)
         here = sum(b.count or 0 for b in batches if b.chip == batch.chip)
         try:
@@ -188,11 +188,6 @@ def _held(
                 note("P311", f"{batch.count:,} {batch.chip.id} stay idle: {why}", "warning")
             )
     return tuple(kinds), tuple(idle)
-
-
-def _same(batches: tuple[Batch, ...]) -> tuple[Batch, ...]:
-    """The owned kinds, as the ones to add."""
-    return tuple(structs.replace(batch, count=None) for batch in batches)
 
 
 def _label(batch: Batch) -> str:

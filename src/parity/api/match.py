@@ -90,9 +90,7 @@ def match(
     Raises `UsageError` for words that cannot be read, `MissingFact`, `Infeasible` for `have`.
     """
     said = spoken(match, locals())
-    if want is None and owned is None:
-        raise UsageError("--want names the chips to count, as in `--want h20,a100`.")
-    wanted = many_kinds(want) if want is not None else ()
+    wanted = _wanted(want, owned)
     targets = {"--have": have, "--days": days, "--tokens-per-second": tokens_per_second}
     given = [name for name, value in targets.items() if value is not None]
     if len(given) > 1:
@@ -102,7 +100,6 @@ def match(
     drawn, supply = sampler(samples), asked_supply(to, risk)
     chips = [batch.chip for batch in wanted]
     if owned is not None:
-        chips = chips or [batch.chip for batch in owned_chips(owned)]
         answer = _match_beside(
             model, owned, wanted, have, tokens, seq, gbs, days, tokens_per_second, isl, osl, ttft,
             tpot, dtype, kv, software_generation, engine_generation, drawn, train=train,
@@ -127,6 +124,15 @@ def match(
             engine_generation, drawn,
         )  # fmt: skip
     return structs.replace(with_supply(answer, chips, supply), question=said)
+
+
+def _wanted(want: str | None, owned: str | None) -> tuple[Batch, ...]:
+    """The chips to count: those of --want, or more of the owned ones."""
+    if want is not None:
+        return many_kinds(want)
+    if owned is None:
+        raise UsageError("--want names the chips to count, as in `--want h20,a100`.")
+    return tuple(structs.replace(batch, count=None) for batch in owned_chips(owned))
 
 
 def _match_beside(
