@@ -190,3 +190,38 @@ def test_switching_pays_back_what_it_cost():
     assert found["payback_days"] == pytest.approx(1e5 / (960 - 480))
     worse = books.switching({**x, "port_loss": 0.7}, "usd_per_mtoken_all", books.serving)
     assert np.isposinf(worse["payback_days"])
+
+
+def fleet(**kinds):
+    return {f"{kind}.{name}": value for kind, own in kinds.items() for name, value in own.items()}
+
+
+@given(first=st.floats(0.1, 10), second=st.floats(0.1, 10), load=st.floats(0.01, 1))
+def test_the_books_of_a_fleet_are_the_sum_of_those_of_its_kinds(first, second, load):
+    shared = {"utilisation": load, "input_usd": 0.5, "cached_usd": 0.1, "output_usd": 2.0}
+    own = {name: value for name, value in OWNED.items() if name not in shared}
+    one, two = {**own, "rent": first}, {**own, "requests_per_s": 12.0, "chip_usd": 1e4 * second}
+    whole = books.serving({**shared, **fleet(a=one, b=two)})
+    alone = [books.serving({**shared, **kind}) for kind in (one, two)]
+    for name in ("usd_per_day", "kwh_per_day", "revenue_usd_per_day", "profit_usd_per_day"):
+        assert whole[name] == pytest.approx(alone[0][name] + alone[1][name])
+    low, high = sorted(kind["usd_per_mtoken_all"] for kind in alone)
+    assert low * (1 - 1e-9) <= whole["usd_per_mtoken_all"] <= high * (1 + 1e-9)
+    assert "payback_years" not in whole  # one of them is rented
+
+
+def test_a_fleet_of_one_kind_is_that_kind():
+    shared = ("utilisation", "input_usd", "cached_usd", "output_usd")
+    common = {name: OWNED[name] for name in shared}
+    own = {name: value for name, value in OWNED.items() if name not in shared}
+    found, alone = books.serving({**common, **fleet(a=own)}), books.serving(OWNED)
+    assert set(found) == set(alone)
+    for name, value in alone.items():
+        assert float(found[name]) == pytest.approx(float(value)), name
+
+
+def test_a_site_takes_what_epoch_says_beside_energy():
+    # 0.9 less 0.6 B USD a year for 1 GW of servers [Epoch AI, 2026-05].
+    x = {name: value for name, value in OWNED.items() if name != "staff"}
+    hour = books.owned_hour({**x, "upkeep_usd_per_w": 0.3})["staff"]
+    assert hour * 8760 / (700 * 1.67) == pytest.approx((0.9e9 - 0.6e9) / 1e9)

@@ -12,6 +12,8 @@ the mapping is called as `operation.csv` calls it, or:
     input, cached, output   tokens of a request that are computed, found in the cache, written
     prompt_share            of the chips' time that goes to prompts
     input_usd, ...          what a million tokens of each kind sell for
+
+Of a fleet, `kind.figure` is of one kind of chip and `figure` of all of them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,17 @@ from parity.economics.selling import SECONDS_A_DAY, Tokens
 
 X = Mapping[str, Number]
 Books = Callable[[X], dict[str, Number]]
+
+
+def kinds_of(x: X) -> tuple[X, ...]:
+    """The figures of each kind of chip in a fleet; of one kind, all there are."""
+    kinds = dict.fromkeys(name.rpartition(".")[0] for name in x if "." in name)
+    common = {name: value for name, value in x.items() if "." not in name}
+    fleet = [
+        {name.rpartition(".")[2]: x[name] for name in x if name.rpartition(".")[0] == kind}
+        for kind in kinds
+    ]
+    return tuple({**common, **own} for own in fleet) or (common,)
 
 
 def capital(x: X) -> dict[str, Number]:
@@ -43,21 +56,43 @@ def owned_hour(x: X) -> dict[str, Number]:
     """An hour of a chip of one's own, part by part. [USD/h]"""
     price, interest = capital(x), x["interest"]
     years, residual = x["depreciation"], x["residual"]
+    usual = "staff" not in x
     yearly = {
         "server": owning.annuity(price["server"], years, interest, residual),
         "network": owning.annuity(price["network"], years, interest, residual),
         "facility": owning.annuity(price["facility"], x["facility_years"], interest),
-        "staff": x["staff"],
+        "staff": owning.upkeep_usd(x["upkeep_usd_per_w"], x["tdp_w"], x["server_power"])
+        if usual
+        else x["staff"],
     }
     power = energy_kwh_per_hour(x) * x["electricity"]
     return {**{name: usd / HOURS_A_YEAR for name, usd in yearly.items()}, "electricity": power}
 
 
+def owned_parts(x: X) -> dict[str, Number]:
+    """An hour of a chip of one's own, part by part, the mean over all chips. [USD/h]"""
+    kinds = [(one["chips"], owned_hour(one)) for one in kinds_of(x)]
+    whole = sum(count for count, _ in kinds)
+    return {
+        name: sum(count * parts[name] for count, parts in kinds) / whole for name in kinds[0][1]
+    }
+
+
 def hour(x: X) -> Number:
-    """A chip-hour, rented or owned. [USD]"""
+    """A chip-hour of one kind of chip, rented or owned. [USD]"""
     if "rent" in x:
         return x["rent"]
     return sum(owned_hour(x).values())
+
+
+def day(x: X) -> Number:
+    """A day of all chips. [USD]"""
+    return sum(selling.day_usd(one["chips"], hour(one)) for one in kinds_of(x))
+
+
+def chips(x: X) -> Number:
+    """All chips. [1]"""
+    return sum(one["chips"] for one in kinds_of(x))
 
 
 def energy_kwh_per_hour(x: X) -> Number:
@@ -66,31 +101,47 @@ def energy_kwh_per_hour(x: X) -> Number:
     return owning.site_kwh_per_hour(draw, x["server_power"], x["pue"])
 
 
+def energy(x: X) -> tuple[Number, Number] | None:
+    """Energy and CO2 of an hour of all chips; None where a rated power is missing. [kWh/h, g/h]"""
+    kinds = kinds_of(x)
+    if not all("tdp_w" in one for one in kinds):
+        return None
+    drawn = [energy_kwh_per_hour(one) * one["chips"] for one in kinds]
+    emitted = sum(kwh * one["carbon"] for kwh, one in zip(drawn, kinds, strict=True))
+    return sum(drawn), emitted
+
+
 def served(x: X) -> Tokens:
-    """Tokens of a day at the mean load."""
-    requests = x["requests_per_s"] * x["utilisation"] * SECONDS_A_DAY
-    return Tokens(requests * x["input"], requests * x["cached"], requests * x["output"])
+    """Tokens of a day at the mean load, of all chips."""
+    input_, cached, output = 0.0, 0.0, 0.0  # type: Number, Number, Number
+    for one in kinds_of(x):
+        requests = one["requests_per_s"] * one["utilisation"] * SECONDS_A_DAY
+        input_ = input_ + requests * one["input"]
+        cached = cached + requests * one["cached"]
+        output = output + requests * one["output"]
+    return Tokens(input_, cached, output)
 
 
 def serving(x: X) -> dict[str, Number]:
     """A day of a service, and its tokens; with token prices also what it earns."""
-    a_day, tokens = selling.day_usd(x["chips"], hour(x)), served(x)
+    a_day, tokens = day(x), served(x)
     every = tokens.input + tokens.cached + tokens.output
+    prompts = sum(
+        selling.day_usd(one["chips"], hour(one)) * one["prompt_share"] for one in kinds_of(x)
+    )
     found = {
-        "usd_per_chip_hour": hour(x),
+        "usd_per_chip_hour": a_day / (24.0 * chips(x)),
         "usd_per_day": a_day,
-        "usd_per_mtoken_input": selling.usd_per_million(a_day * x["prompt_share"], tokens.input),
-        "usd_per_mtoken_output": selling.usd_per_million(
-            a_day * (1.0 - x["prompt_share"]), tokens.output
-        ),
+        "usd_per_mtoken_input": selling.usd_per_million(prompts, tokens.input),
+        "usd_per_mtoken_output": selling.usd_per_million(a_day - prompts, tokens.output),
         "usd_per_mtoken_all": selling.usd_per_million(a_day, every),
         "usd_per_mtoken_whole_output": selling.usd_per_million(a_day, tokens.output),
     }
-    if "tdp_w" in x:
-        kwh = energy_kwh_per_hour(x) * x["chips"] * 24.0
+    if (used := energy(x)) is not None:
+        kwh, grams = (24.0 * one for one in used)
         found["kwh_per_day"] = kwh
         found["wh_per_mtoken_output"] = selling.usd_per_million(kwh * 1000.0, tokens.output)
-        found["co2_g_per_mtoken_output"] = selling.usd_per_million(kwh * x["carbon"], tokens.output)
+        found["co2_g_per_mtoken_output"] = selling.usd_per_million(grams, tokens.output)
     return {**found, **(service(x) if "input_usd" in x else {})}
 
 
@@ -100,45 +151,76 @@ def earning(x: X) -> dict[str, Number]:
     revenue = selling.revenue_usd(served(x), *prices)
     return {
         "revenue_usd_per_day": revenue,
-        "break_even_usd_per_chip_hour": selling.break_even_chip_hour(revenue, x["chips"]),
+        "break_even_usd_per_chip_hour": selling.break_even_chip_hour(revenue, chips(x)),
     }
 
 
 def service(x: X) -> dict[str, Number]:
     """What a service earns in a day, what is left of it, and where it breaks even."""
-    full, earned = {**x, "utilisation": 1.0}, earning(x)
-    revenue, most = earned["revenue_usd_per_day"], earning(full)["revenue_usd_per_day"]
-    cost = selling.day_usd(x["chips"], hour(x))
-    idle = selling.day_usd(x["chips"], hour({**x, "utilisation": 0.0}))
-    per_use = selling.day_usd(x["chips"], hour(full)) - idle
+    earned, cost = earning(x), day(x)
+    revenue = earned["revenue_usd_per_day"]
     found = {
         **earned,
         "profit_usd_per_day": revenue - cost,
         "gross_margin": selling.gross_margin(revenue, cost),
         "cost_profit_margin": selling.cost_profit_margin(revenue, cost),
-        "break_even_utilisation": selling.break_even_utilisation(most, idle, per_use),
+        "break_even_utilisation": bought(x)["break_even_utilisation"],
         "break_even_price": selling.break_even_price(revenue, cost),
     }
-    if "rent" not in x:
-        paid, parts = sum(capital(x).values()) * x["chips"], owned_hour(x)
-        running = selling.day_usd(x["chips"], parts["electricity"] + parts["staff"])
+    kinds = kinds_of(x)
+    if not any("rent" in one for one in kinds):
+        paid = sum(sum(capital(one).values()) * one["chips"] for one in kinds)
+        running = sum(selling.day_usd(one["chips"], _running(one)) for one in kinds)
         found["payback_years"] = selling.payback_years(paid, revenue, running)
     return found
 
 
+def _running(x: X) -> Number:
+    parts = owned_hour(x)
+    return parts["electricity"] + parts["staff"]
+
+
+def _fixed_and_used(x: X) -> tuple[Number, Number]:
+    """A day without load, and what full load adds to it. [USD]"""
+    fixed = day({**x, "utilisation": 0.0})
+    return fixed, day({**x, "utilisation": 1.0}) - fixed
+
+
+def bought(x: X) -> dict[str, Number]:
+    """The tokens of a day at the prices of others, and the load from which chips are cheaper."""
+    full = earning({**x, "utilisation": 1.0})["revenue_usd_per_day"]
+    fixed, per_use = _fixed_and_used(x)
+    return {
+        "bought_usd_per_day": earning(x)["revenue_usd_per_day"],
+        "break_even_utilisation": selling.break_even_utilisation(full, fixed, per_use),
+    }
+
+
+def instead_of_rent(x: X) -> dict[str, Number]:
+    """The mean load from which chips of one's own are cheaper than the same ones rented by the
+    hour, as many as each hour needs. `hourly_rent` is what those cost. [1]
+    """
+    fixed, per_use = _fixed_and_used(x)
+    full = sum(selling.day_usd(one["chips"], one["hourly_rent"]) for one in kinds_of(x))
+    return {"break_even_utilisation": selling.break_even_utilisation(full, fixed, per_use)}
+
+
 def training(x: X) -> dict[str, Number]:
     """A training run."""
-    run = x["chips"] * x["hours"] * hour(x)
+    a_day = day(x)
+    run = a_day / 24.0 * x["hours"]
     found = {
-        "usd_per_chip_hour": hour(x),
-        "usd_per_day": selling.day_usd(x["chips"], hour(x)),
+        "usd_per_chip_hour": a_day / (24.0 * chips(x)),
+        "usd_per_day": a_day,
         "usd_per_run": run,
         "usd_per_mtoken": selling.usd_per_million(run, x["tokens"]),
     }
-    if "tdp_w" in x:
-        kwh = energy_kwh_per_hour(x) * x["chips"] * x["hours"]
-        found["kwh_per_run"] = kwh
-        found["co2_kg_per_run"] = kwh * x["carbon"] / 1000.0
+    if (used := energy(x)) is not None:
+        kwh, grams = used
+        found["kwh_per_run"] = kwh * x["hours"]
+        found["co2_kg_per_run"] = grams * x["hours"] / 1000.0
+        found["wh_per_mtoken"] = selling.usd_per_million(kwh * x["hours"] * 1000.0, x["tokens"])
+        found["co2_g_per_mtoken"] = selling.usd_per_million(grams * x["hours"], x["tokens"])
     return found
 
 

@@ -21,6 +21,7 @@ USUAL = (
     "network_share",
     "facility_usd_per_w",
     "facility_years",
+    "upkeep_usd_per_w",
 )
 USUAL_REGION = "us"
 
@@ -59,7 +60,7 @@ def owned(
         words = bought.price.note or bought.price.source
     nothing = exact(0.0, "not counted")
     facts = {name: operation(name) for name in USUAL} | {"server_factor": factor}
-    facts |= {"interest": nothing, "residual": nothing, "staff": nothing}
+    facts |= {"interest": nothing, "residual": nothing}
     facts |= {"electricity": operation("electricity", region), **stated}
     facts["server_usd" if with_server else "chip_usd"] = price
     if with_server:

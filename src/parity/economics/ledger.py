@@ -28,7 +28,7 @@ class Figure:
 
     def key(self, name: str) -> str:
         """What its samples go by: two figures of one name and source have the same ones."""
-        return f"{name.removeprefix(OLD)}: {self.fact.source}"
+        return f"{name.rpartition('.')[2]}: {self.fact.source}"
 
     def drawn(self, name: str, draw: Draw) -> Number:
         """Its samples."""
@@ -80,8 +80,14 @@ def drivers(
         varied = {name: figures[name].drawn(name, draw) for name in names}
         low, high = _ends(equation({**middle, **varied})[of])
         if low < high < math.inf:
-            found.append(Driver(names[0], high - low))
+            found.append(Driver(_shared(names), high - low))
     return tuple(sorted(found, key=lambda driver: -driver.swing))
+
+
+def _shared(names: list[str]) -> str:
+    """What figures that vary together are called; of several kinds of chip, without the kind."""
+    old = OLD if all(name.startswith(OLD) for name in names) else ""
+    return names[0] if len(names) == 1 else old + names[0].rpartition(".")[2]
 
 
 def _drawn(figures: Mapping[str, Figure], draw: Draw) -> dict[str, Number]:

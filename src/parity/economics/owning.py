@@ -2,6 +2,7 @@
 
     server   = chip · server factor
     facility = USD per watt · chip's rated power · server power
+    upkeep   = USD per watt and year · chip's rated power · server power
     network  = s/(1 - s) · (server + facility)             s: network's share of the whole price
 
 The share is counted as [Bernstein 2025] counts it, over all capital of an AI data centre. Capital
@@ -40,6 +41,14 @@ def facility_usd(usd_per_w: Number, tdp_w: Number, server_power: Number) -> Numb
     """Building, power and cooling for one chip. [USD]
 
     usd_per_w: for a watt of servers. server_power: draw of a server over that of its chips [1].
+    """
+    return usd_per_w * tdp_w * server_power
+
+
+def upkeep_usd(usd_per_w: Number, tdp_w: Number, server_power: Number) -> Number:
+    """Staff, guards and maintenance of the site for one chip. [USD/year]
+
+    usd_per_w: a year, for a watt of servers. server_power: as above [1].
     """
     return usd_per_w * tdp_w * server_power
 

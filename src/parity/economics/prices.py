@@ -123,6 +123,11 @@ def token_prices(name: str, on: date) -> TokenPrices:
     )
 
 
+def sold_models() -> tuple[str, ...]:
+    """Bundled models whose tokens somebody sells."""
+    return tuple(sorted({q.subject for q in quotes() if q.kind == "token" and q.subject}))
+
+
 def _newest_of_each(own: list[Quote], on: date) -> list[Quote]:
     """The newest price list of each seller among those that speak for a day."""
     speaking, _ = known_on(own, on, f"tokens of {own[0].subject or own[0].item}")

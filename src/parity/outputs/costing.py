@@ -12,7 +12,6 @@ from parity.outputs.costing_fields import (
     Row,
     Switched,
     answer_fields,
-    bought,
     row_fields,
     swing_fields,
     switch_fields,
@@ -22,7 +21,9 @@ from parity.outputs.costing_tables import (
     change,
     changed,
     charts,
+    compact,
     driven,
+    kinds,
     others,
     share,
     sources,
@@ -47,7 +48,7 @@ def cost_answer(
     switched: Switched | None,
 ) -> Answer:
     """The books of a plan, with other chips, other words and a change of chips where asked for."""
-    findings = (*cost_findings(asked, main), *asked.plan.document.findings)
+    findings = (*cost_findings(asked, main), *asked.findings)
     content: dict[str, object] = {
         "answer": answer_fields(asked, main),
         "against": [row_fields(row) for row in rows],
@@ -58,6 +59,7 @@ def cost_answer(
     }
     parts = (
         summary(asked, main),
+        *kinds(asked, main),
         *ways(asked, main),
         *hour(main),
         *driven(main.drivers, f"what makes the range of {ranged_result(asked)}"),
@@ -77,7 +79,7 @@ def cost_answer(
         command="cost",
         content=content,
         document=document,
-        exit_code=asked.plan.exit_code,
+        exit_code=asked.exit_code,
     )
 
 
@@ -92,10 +94,13 @@ def sentence(asked: Asked, main: Costed) -> str:
     """The number, its range, what it rests on, and what makes the range."""
     found, basis = main.found, main.basis
     assert basis is not None
-    fleet = f"{main.answer['chips']:,} x {main.chip.name}"
-    by = f"{'rented' if basis.name == 'rent' else 'owned'} at {usd(found['usd_per_chip_hour'])} "
-    by += "a chip-hour"
-    widest = NAMES.get(main.drivers[0].name, main.drivers[0].name) if main.drivers else ""
+    fleet, paid = main.chips, {"rent": "rented", "own": "owned"}
+    by = " and ".join(paid[name] for name in basis.name.split(" and "))
+    by += f" at {usd(found['usd_per_chip_hour'])} a chip-hour"
+    widest = ""
+    if main.drivers:
+        figure = main.drivers[0].name.rpartition(".")[2]
+        widest = NAMES.get(figure, figure)
     end = f"; {widest} makes most of the range." if widest else "."
     if asked.train:
         days = significant(main.answer["days"])
@@ -127,8 +132,11 @@ def summary(asked: Asked, main: Costed) -> Fields:
         if "kwh_per_run" in found:
             kwh, co2 = found["kwh_per_run"], found["co2_kg_per_run"]
             energy = render(1000 * kwh.value, "Wh")
-            rows.append(("energy", f"{energy} with server and site"))
-            rows.append(("CO2", f"{significant(co2.value / 1000)} t, grid of {what.country}"))
+            each, grams = found["wh_per_mtoken"], found["co2_g_per_mtoken"]
+            rows.append(("energy", f"{energy} with server and site, "
+                                   f"{render(each.value, 'Wh')} per million tokens"))  # fmt: skip
+            rows.append(("CO2", f"{significant(co2.value / 1000)} t, {significant(grams.value)} g "
+                                f"per million tokens, grid of {what.country}"))  # fmt: skip
     else:
         rows += _served(asked, main)
     if what.sell:
@@ -141,7 +149,8 @@ def summary(asked: Asked, main: Costed) -> Fields:
 def _served(asked: Asked, main: Costed) -> list[tuple[str, str]]:
     found, x = main.found, main.figures
     load = x["utilisation"].fact
-    rate = significant(x["requests_per_s"].fact.value)
+    rates = [x[name].fact.value for name in x if name.rpartition(".")[2] == "requests_per_s"]
+    rate = significant(sum(rates))
     rows = [
         ("load", f"{share(Span(load.value, load.low, load.high))} of {rate} requests/s"),
         ("a day", usd(found["usd_per_day"])),
@@ -180,33 +189,54 @@ def _earned(main: Costed) -> list[tuple[str, str]]:
     return rows
 
 
-def ways(asked: Asked, main: Costed) -> tuple[Table, ...]:
+def ways(asked: Asked, main: Costed) -> tuple[Table | Fields, ...]:
     """Own, rent, or buy the tokens, where more than one has a price."""
+    unit = "usd_per_mtoken" if asked.train else "usd_per_mtoken_whole_output"
     rows = [
         (
             {"rent": "rented", "own": "owned"}[name],
-            usd(found["usd_per_chip_hour"]),
-            usd(found["usd_per_day"]),
+            *(_plain(way.found[result]) for result in ("usd_per_chip_hour", "usd_per_day", unit)),
+            share(way.even) if way.even else "",
         )
-        for name, found in main.ways.items()
+        for name, way in main.ways.items()
     ]
-    a_day = bought(asked, main)
-    if a_day is not None:
-        sold = asked.money.sell or asked.listed
-        assert sold is not None
-        rows.append((f"tokens bought, {sold.name}", "", usd(Span(a_day, a_day, a_day))))
+    if main.bought is not None and asked.listed is not None:
+        tokens = f"tokens bought, {asked.listed.name}"
+        rows.append((tokens, "", _plain(main.bought), _plain(_each(main, unit)), ""))
     if len(rows) < 2:
         return ()
-    return (Table(("own, rent or buy", "chip-hour", "a day"), tuple(rows), "lrr"),)
+    each = "USD per M tokens" if asked.train else "USD per M output"
+    columns = ("own, rent or buy", "USD/h", "USD a day", each, "beats buying from")
+    return (compact(columns, rows, "lrrrr"), *_over_rent(main))
+
+
+def _plain(span: Span) -> str:
+    return usd(span).replace(" USD", "")
+
+
+def _each(main: Costed, unit: str) -> Span:
+    """What the tokens bought come to by the million, as the chips' own cost does."""
+    assert main.bought is not None
+    per = main.found[unit].value / main.found["usd_per_day"].value
+    return Span(main.bought.value * per, main.bought.low * per, main.bought.high * per)
+
+
+def _over_rent(main: Costed) -> tuple[Fields, ...]:
+    even = main.over_rent
+    if even is None:
+        return ()
+    words = f"from a mean load of {share(even)} on" if even.value <= 1 else "at no load"
+    return (Fields(rows=(("owning beats renting by the hour", words),)),)
 
 
 def hour(main: Costed) -> tuple[Bars, ...]:
     """What an hour of a chip of one's own is made of."""
-    if main.basis is None or main.basis.name != "own":
+    if main.basis is None or "own" not in main.basis.name:
         return ()
     rows = sorted(main.parts.items(), key=lambda item: -item[1].value)
     some = [(name, span.value, usd(span)) for name, span in rows if span.value > 0]
-    return (Bars(rows=tuple(some), title="an hour of a chip"),)
+    title = "an hour of a chip" if len(main.kinds) == 1 else "an hour of a chip of one's own, mean"
+    return (Bars(rows=tuple(some), title=title),) if some else ()
 
 
 def cost_findings(asked: Asked, main: Costed) -> tuple[Finding, ...]:
@@ -215,11 +245,11 @@ def cost_findings(asked: Asked, main: Costed) -> tuple[Finding, ...]:
     assert basis is not None
     if basis.days_old > OLD_DAYS:
         months = round(basis.days_old / 30.4)
-        message = f"The newest price of {main.chip.id} is {months} months older than the date."
+        message = f"The newest price of {main.label} is {months} months older than the date."
         found.append(note("P401", message, "warning", "--price or --chip-price with one of today"))
-    if basis.name == "own" and "staff" not in asked.money.stated:
-        message = "Staff, interest and spare parts are not in the hour: nobody published them."
-        found.append(note("P402", message, "note", "--staff, --interest with figures of your own"))
+    if "own" in basis.name and "interest" not in asked.money.stated:
+        message = "Interest, spare parts and taxes are not in the hour: nobody published them."
+        found.append(note("P402", message, "note", "--interest with a figure of your own"))
     planned, asked_for = main.answer["chips"], asked.chips
     if asked_for and planned < asked_for:
         message = (
@@ -227,6 +257,7 @@ def cost_findings(asked: Asked, main: Costed) -> tuple[Finding, ...]:
         )
         found.append(note("P404", message, "note", "a count that the layout divides"))
     if "kwh_per_day" not in main.found and "kwh_per_run" not in main.found:
-        message = f"{main.chip.id} has no published power; energy and CO2 are left out."
-        found.append(note("P403", message, "note", f"{main.chip.id}@physical.tdp=400W"))
+        unrated = [kind.chip.id for kind in main.kinds if kind.chip.physical.tdp is None]
+        message = f"{' and '.join(unrated)} has no published power; energy and CO2 are left out."
+        found.append(note("P403", message, "note", f"{unrated[0]}@physical.tdp=400W"))
     return tuple(found)

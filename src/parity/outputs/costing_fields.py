@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from parity.catalogue.schema import Chip
-from parity.economics import selling
 from parity.economics.ledger import Driver, Figure, Span
 from parity.economics.prices import TokenPrices
-from parity.economics.selling import Tokens
 from parity.economics.terms import Basis, Money
-from parity.outputs.envelope import Answer
-from parity.record import Fact
+from parity.record import Fact, Finding
 
 #: Units of what the books hold, for JSON.
 UNITS = {
     "usd_per_chip_hour": "USD/h", "usd_per_day": "USD", "usd_per_run": "USD",
     "usd_per_mtoken": "USD", "usd_per_mtoken_input": "USD", "usd_per_mtoken_output": "USD",
     "usd_per_mtoken_all": "USD", "usd_per_mtoken_whole_output": "USD",
-    "kwh_per_day": "kWh", "kwh_per_run": "kWh", "wh_per_mtoken_output": "Wh",
-    "co2_g_per_mtoken_output": "g", "co2_kg_per_run": "kg",
+    "kwh_per_day": "kWh", "kwh_per_run": "kWh", "wh_per_mtoken_output": "Wh", "wh_per_mtoken": "Wh",
+    "co2_g_per_mtoken_output": "g", "co2_g_per_mtoken": "g", "co2_kg_per_run": "kg",
     "revenue_usd_per_day": "USD", "profit_usd_per_day": "USD", "gross_margin": "1",
     "cost_profit_margin": "1", "break_even_utilisation": "1", "break_even_price": "1",
     "break_even_usd_per_chip_hour": "USD/h", "payback_years": "year",
@@ -30,34 +27,63 @@ BOOKS = "the figures of this answer"
 
 
 @dataclass(frozen=True)
+class Kind:
+    """One kind of chip of a fleet, by itself."""
+
+    chip: Chip
+    count: int
+    basis: Basis | None  # None where nobody published a price
+    found: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
+class Way:
+    """All chips rented, or all owned."""
+
+    found: Mapping[str, Span]
+    even: Span | None  # mean load from which they are cheaper than the tokens bought
+
+
+@dataclass(frozen=True)
 class Costed:
     """A plan and its books, on the basis chosen and on each there is."""
 
-    chip: Chip
+    kinds: tuple[Kind, ...]
     answer: Mapping[str, Any]  # of the planner
     basis: Basis | None  # None where nobody published a price
     figures: Mapping[str, Figure]
     found: Mapping[str, Span]
-    ways: Mapping[str, Mapping[str, Span]]  # rent, own
+    ways: Mapping[str, Way]  # rent, own
+    bought: Span | None  # what the tokens of a day cost at the prices of others
+    parts: Mapping[str, Span]  # of an hour of a chip of one's own, the mean over all
+    over_rent: Span | None  # mean load from which owning is cheaper than renting by the hour
     drivers: tuple[Driver, ...]
-    parts: Mapping[str, Span]  # of an hour of a chip of one's own
+
+    @property
+    def chips(self) -> str:
+        """All chips in words: `16 x A100 80GB + 8 x H20 96GB`."""
+        return " + ".join(f"{kind.count:,} x {kind.chip.name}" for kind in self.kinds)
+
+    @property
+    def label(self) -> str:
+        """Short: `h20-96`, or `16xa100-sxm-80+8xh20-96`."""
+        if len(self.kinds) == 1:
+            return self.kinds[0].chip.id
+        return "+".join(f"{kind.count}x{kind.chip.id}" for kind in self.kinds)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The question, and the plan of the work."""
+    """The question, and what the planners remarked on."""
 
     model: str
     on: str
     chips: int | None  # of them
     money: Money
-    plan: Answer
+    train: bool
+    findings: tuple[Finding, ...]
+    exit_code: int
     listed: TokenPrices | None  # what others sell the tokens for
-
-    @property
-    def train(self) -> bool:
-        """Whether the work is a training run."""
-        return self.plan.command == "plan train"
 
 
 @dataclass(frozen=True)
@@ -97,8 +123,9 @@ def answer_fields(asked: Asked, main: Costed) -> dict[str, object]:
     return {
         "question": "training" if asked.train else "serving",
         "model": asked.model,
-        "chip": main.chip.id,
+        "chip": main.label,
         "chips": main.answer["chips"],
+        "kinds": [kind_fields(kind) for kind in main.kinds],
         "on_date": str(what.on),
         "region": what.region,
         "basis": basis.name,
@@ -107,8 +134,13 @@ def answer_fields(asked: Asked, main: Costed) -> dict[str, object]:
         "books": facts(main.found),
         "figures": {name: figure.fact for name, figure in main.figures.items()},
         "own_parts_usd_per_hour": facts(main.parts),
-        "ways": {name: facts(found, WAY) for name, found in main.ways.items()},
-        "bought_usd_per_day": bought(asked, main),
+        "ways": {
+            name: {**facts(way.found, WAY), "cheaper_than_bought_from": share_fact(way.even)}
+            for name, way in main.ways.items()
+        },
+        "bought_usd_per_day": fact("usd_per_day", main.bought) if main.bought else None,
+        "bought_from": asked.listed.name if asked.listed and main.bought else None,
+        "own_cheaper_than_rent_from": share_fact(main.over_rent),
         "drivers": list(main.drivers),
     }
 
@@ -117,16 +149,19 @@ def answer_fields(asked: Asked, main: Costed) -> dict[str, object]:
 WAY = ("usd_per_chip_hour", "usd_per_day")
 
 
-def bought(asked: Asked, main: Costed) -> float | None:
-    """What the tokens of a day cost where they are bought instead; None where nobody sells them."""
-    sold = asked.money.sell or asked.listed
-    if asked.train or sold is None:
-        return None
-    x = {name: figure.fact.value for name, figure in main.figures.items()}
-    requests = x["requests_per_s"] * x["utilisation"] * selling.SECONDS_A_DAY
-    tokens = Tokens(requests * x["input"], requests * x["cached"], requests * x["output"])
-    each = (sold.input.value, sold.cached.value, sold.output.value)
-    return float(selling.revenue_usd(tokens, *each))
+def share_fact(span: Span | None) -> Fact | None:
+    """A share with its range."""
+    return None if span is None else Fact(span.value, span.low, span.high, "1", "derived", BOOKS)
+
+
+def kind_fields(kind: Kind) -> dict[str, object]:
+    """One kind of chip of a fleet as plain numbers."""
+    return {
+        "chip": kind.chip.id,
+        "chips": kind.count,
+        "basis": kind.basis.name if kind.basis else None,
+        "books": facts(kind.found, WAY),
+    }
 
 
 def row_fields(row: Row) -> dict[str, object]:
@@ -161,7 +196,7 @@ def switch_fields(found: Switched | None) -> dict[str, object] | None:
         return None
     days = found.found["payback_days"]
     return {
-        "from_chip": found.before.chip.id,
+        "from_chip": found.before.label,
         "from_chips": found.before.answer["chips"],
         **{name: fact("usd_per_day", found.found[name]) for name in SWITCH_USD},
         "payback_days": Fact(days.value, days.low, days.high, "day", "derived", BOOKS),

@@ -21,7 +21,8 @@ NAMES = {
     "facility_usd_per_w": "the price of the building", "facility_years": "years of the building",
     "requests_per_s": "the speed of the plan", "chips": "the speed of the plan",
     "hours": "the speed of the plan", "utilisation": "utilisation", "interest": "interest",
-    "residual": "what is left of the price", "staff": "staff", "tdp_w": "the chips' power",
+    "residual": "what is left of the price", "staff": "staff",
+    "upkeep_usd_per_w": "staff and upkeep of the site", "tdp_w": "the chips' power",
     "input_usd": "the price of input", "cached_usd": "the price of cached input",
     "output_usd": "the price of output", "carbon": "the grid", "port_cost": "the cost of porting",
     "port_loss": "the speed lost in porting",
@@ -58,8 +59,33 @@ def driven(found: Sequence[Driver], title: str) -> tuple[Bars, ...]:
 
 def named(name: str) -> str:
     """A figure as a bar is labelled."""
-    label = NAMES.get(name.removeprefix(OLD), name).removeprefix("the ")
-    return f"{label}, old chips" if name.startswith(OLD) else label
+    kind, _, figure = name.removeprefix(OLD).rpartition(".")
+    label = NAMES.get(figure, figure).removeprefix("the ")
+    of = f", {kind}" if kind else ""
+    return f"{label}{of}, old chips" if name.startswith(OLD) else f"{label}{of}"
+
+
+def kinds(asked: Asked, main: Costed) -> tuple[Table, ...]:
+    """Each kind of chip of a fleet by itself."""
+    if len(main.kinds) == 1:
+        return ()
+    unit = "usd_per_mtoken" if asked.train else UNIT
+    cells = []
+    for kind in main.kinds:
+        books_of, basis = kind.found, kind.basis
+        assert basis is not None
+        load = main.figures.get(f"{kind.chip.id}.requests_per_s")
+        cells.append(
+            (
+                f"{kind.count:,} x {kind.chip.id}",
+                significant(load.fact.value) if load else "",
+                f"{basis.name} {significant(books_of['usd_per_chip_hour'].value)}",
+                usd(books_of["usd_per_day"]),
+                "" if asked.train else usd(books_of[unit]).replace(" USD", ""),
+            )
+        )
+    columns = ("fleet", "requests/s", "USD/h", "a day", "USD per M output")
+    return (compact(columns, cells, "lrrrr"),)
 
 
 def others(asked: Asked, main: Costed, rows: Sequence[Row]) -> tuple[Table, ...]:
@@ -67,7 +93,7 @@ def others(asked: Asked, main: Costed, rows: Sequence[Row]) -> tuple[Table, ...]
     if not rows:
         return ()
     unit = "usd_per_mtoken" if asked.train else "usd_per_mtoken_whole_output"
-    own = Row(main.chip.id, asked.money.region, main)
+    own = Row(main.label, asked.money.region, main)
     cells = []
     for row in (own, *rows):
         found = row.costed
@@ -141,7 +167,7 @@ def change(found: Switched | None) -> tuple[Fields | Bars, ...]:
     days = found.found["payback_days"]
     never = not math.isfinite(days.value)
     words = "never: the new day is no cheaper" if never else f"{years(days)} days"
-    old = f"{found.before.answer['chips']:,} x {found.before.chip.name}"
+    old = found.before.chips
     rows = (
         ("from", f"{old}, {usd(found.found['old_usd_per_day'])} a day for the same work"),
         ("to", f"{usd(found.found['new_usd_per_day'])} a day, speed lost in porting included"),
@@ -159,7 +185,7 @@ def charts(asked: Asked, main: Costed, rows: Sequence[Row]) -> tuple[Chart, ...]
     if asked.train:
         return ()
     loads = [i / 20 for i in range(2, 21)]
-    named = [(main.chip.id, main), *((row.chip, row.costed) for row in rows)]
+    named = [(main.label, main), *((row.chip, row.costed) for row in rows)]
     series = []
     for name, one in named:
         if one is None or one.basis is None:
@@ -186,7 +212,8 @@ def sources(main: Costed) -> tuple[str, ...]:
     found = []
     for name, figure in main.figures.items():
         fact = figure.fact
-        if fact.provenance != "user" and name not in ("busy", "idle") and name in NAMES:
+        plain = name.rpartition(".")[2]
+        if fact.provenance != "user" and plain not in ("busy", "idle") and plain in NAMES:
             if fact.source == "the plan" or fact.source.startswith("speed of"):
                 continue
             note_of = f" ({fact.note})" if fact.note else ""

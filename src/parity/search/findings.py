@@ -179,7 +179,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "P402": (
         "part of the cost left out",
-        "Nobody published what staff, spare parts and interest come to for a chip; without figures "
+        "Nobody published what interest, spare parts and taxes come to for a chip; without figures "
         "of yours they are zero.",
     ),
     "P403": (
@@ -189,6 +189,10 @@ CODES: dict[str, tuple[str, str]] = {
     "P404": (
         "chips left over",
         "The best layout leaves some of the chips without a part; they are not in the cost either.",
+    ),
+    "P405": (
+        "load beyond the fleet",
+        "The fleet serves fewer requests than were asked for; its books are at the most it serves.",
     ),
 }
 

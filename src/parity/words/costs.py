@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,9 +17,11 @@ from parity.economics.terms import Money
 from parity.errors import BadQuantity, UnknownName, UsageError, shorten
 from parity.evaluate.energy import WAITING_SHARE
 from parity.record import Fact
-from parity.units import parse
+from parity.units import parse, render
 from parity.words.asked import Quantity
-from parity.workload.find import spelled
+from parity.workload.count import active_parameters
+from parity.workload.find import model as find_model
+from parity.workload.find import names, spelled
 
 USUAL_REGION = "us"
 TOKEN_KINDS = ("in", "out", "cached")
@@ -60,7 +63,7 @@ def money(said: Mapping[str, Any], usual: Mapping[str, object]) -> Money:
 #: Words that mean nothing of a training run.
 _SERVING = (
     "isl", "osl", "rps", "concurrency", "users", "profile", "prefix", "ttft", "tpot",
-    "engine_generation", "utilisation", "sell", "sensitivity",
+    "engine_generation", "utilisation", "sell", "buy", "sensitivity",
 )  # fmt: skip
 
 
@@ -223,9 +226,37 @@ def selling_figures(sold: TokenPrices) -> dict[str, Figure]:
     }
 
 
-def list_prices(model: str, what: Money) -> TokenPrices | None:
-    """What the tokens of a model are sold for on the day, where anybody sells them."""
+#: A model whose active parameters differ by more says nothing of what tokens would cost. [1]
+SIMILAR = 2.0
+
+
+def list_prices(model: str, what: Money, buy: str | None = None) -> TokenPrices | None:
+    """What the tokens of a model are sold for on the day, or those of a model of nearly its size;
+    None where nobody sells such. buy: prices, or whose, that were asked for.
+
+    Raises `UsageError`, `UnknownName` for words of `buy`.
+    """
+    if buy is not None:
+        return selling(buy, model, what.on)
     try:
         return prices.token_prices(spelled(model) or model, what.on)
     except UsageError:
-        return None
+        return similar(model, what.on)
+
+
+def similar(model: str, on: date) -> TokenPrices | None:
+    """The price list of the model that is sold on a day and nearest in active parameters."""
+    own, nearest = active_parameters(find_model(model)), None
+    for name in prices.sold_models():
+        if name not in names():
+            continue
+        try:
+            found = prices.token_prices(name, on)
+        except UsageError:
+            continue
+        theirs = active_parameters(find_model(name))
+        apart = max(own / theirs, theirs / own)
+        if apart <= SIMILAR and (nearest is None or apart < nearest[0]):
+            words = f"{name}, {render(theirs, '1')} active parameters"
+            nearest = apart, replace(found, name=words)
+    return nearest[1] if nearest else None

@@ -15,7 +15,9 @@ def cost(
     model: words.Model,
     /,
     *,
-    on: Annotated[str, Parameter(group=words.CHIPS, help="Chips, as in 16xh20, or h20.")],
+    on: Annotated[
+        str, Parameter(group=words.CHIPS, help="Chips, as in 16xh20, h20, or 512xa100,256xh20.")
+    ],
     train: money.Train = False,
     tokens: words.Tokens = "15T",
     seq: words.Seq = "8k",
@@ -51,6 +53,7 @@ def cost(
     utilisation: money.Utilisation = None,
     on_date: money.OnDate = None,
     sell: money.Sell = None,
+    buy: money.Buy = None,
     sensitivity: money.Sensitivity = False,
     against: money.Against = None,
     against_region: money.AgainstRegion = None,

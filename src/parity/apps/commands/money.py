@@ -38,7 +38,7 @@ Region = Annotated[
 ]
 Electricity = Annotated[Text, _money("Price of power, as in 0.05..0.08usd/kWh.")]
 Pue = Annotated[Text, _money("Power of the site over that of its servers: 1.2.")]
-Staff = Annotated[Text, _money("Staff and spare parts, USD a chip and year.")]
+Staff = Annotated[Text, _money("Staff and upkeep in place of the usual, USD a chip and year.")]
 Utilisation = Annotated[
     Text, _money("Mean load over the load planned for: 60%, 40%..80%, or 24 shares of a day.")
 ]
@@ -50,8 +50,13 @@ Sell = Annotated[
         "seller that has a list; or list, for this model's."
     ),
 ]
+Buy = Annotated[
+    Text, _sale("What the tokens cost where they are bought instead, as --sell takes it.")
+]
 Sensitivity = Annotated[bool, _sale("Also other cache hits, latencies, loads, prices.")]
-Against = Annotated[Text, _sale("Other chips for the same work: h100,910c.")]
+Against = Annotated[
+    Text, _sale("Other chips for the same work: h100,910c; a fleet: 8xh20+16xa100.")
+]
 AgainstRegion = Annotated[Text, _sale("Where those stand.")]
 SwitchFrom = Annotated[Text, _sale("Chips to change from, as in 8xh100.")]
 PortCost = Annotated[Text, _sale("What porting and testing cost once: 200k..1M.")]
