@@ -91,33 +91,44 @@ def cost(
     interest, staff: of depreciation, share of the price that is left, a year, USD a chip-year.
     buy: the prices at which the tokens could be bought instead, as `sell` takes them; else the list
     of `model`, or of the model nearest in size. against: other chips for the same work, a fleet
-    joined by `+`. switch_from: chips to come from, with the cost of
-    porting and the part of the new speed that is not reached. Quantities take `low..high`.
+    joined by `+`. switch_from: chips to come from, with the cost of porting and the part of the new
+    speed that is not reached. Quantities take `low..high`.
 
     Raises `UsageError`, `UnknownName`, `NoPrice`, and what the planners raise.
     """
     said = locals()
     what = money(said, USUAL)
     work = Work(model, train, {name: said[name] for name in (TRAINED if train else SERVED)})
-    batches = parse_fleet(on)
-    if len(batches) > 1:
-        _one_kind_only({"price": price, "chip_price": chip_price, "sensitivity": sensitivity})
+    return _answered(work, what, said)
+
+
+def _answered(work: Work, what: Money, said: Mapping[str, Any]) -> Answer:
+    """The books of the work on the chips `on`, and what was asked for beside them."""
+    batches = parse_fleet(said["on"])
+    _one_kind_only(batches, said)
     plan = planned(work, batches, what)
-    listed = None if train else list_prices(model, what, buy) or what.sell
+    listed = None if work.train else list_prices(work.model, what, said["buy"]) or what.sell
     main = costed(plan, work, what, listed, complain=True)
-    counts = [batch.count for batch in batches if batch.count is not None]
-    wanted = sum(counts) if len(counts) == len(batches) else None
-    asked = Asked(model, on, wanted, what, train, plan.findings, plan.exit_code, listed)
-    rows = [*_against(work, what, main, against, against_region)]
-    swings = [*_sensitivity(work, what, batches[0])] if sensitivity else []
-    switched = _switch(work, what, main, switch_from, port_cost, port_loss)
+    asked = Asked(
+        work.model, said["on"], _count(batches), what, work.train, plan.findings, plan.exit_code,
+        listed,
+    )  # fmt: skip
+    rows = [*_against(work, what, main, said["against"], said["against_region"])]
+    swings = [*_sensitivity(work, what, batches[0])] if said["sensitivity"] else []
+    switched = _switch(work, what, main, said["switch_from"], said["port_cost"], said["port_loss"])
     return cost_answer(asked, main, rows, swings, switched)
 
 
-def _one_kind_only(said: Mapping[str, object]) -> None:
+def _count(batches: tuple[Batch, ...]) -> int | None:
+    """All chips, where every kind has a count."""
+    counts = [batch.count for batch in batches if batch.count is not None]
+    return sum(counts) if len(counts) == len(batches) else None
+
+
+def _one_kind_only(batches: tuple[Batch, ...], said: Mapping[str, object]) -> None:
     """Raises `UsageError` for a word that a fleet of several kinds cannot take."""
-    for name, value in said.items():
-        if value not in (None, False):
+    for name in ("price", "chip_price", "sensitivity"):
+        if len(batches) > 1 and said[name] not in (None, False):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} takes one kind of chip in --on; a fleet has several.")
 

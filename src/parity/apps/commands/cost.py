@@ -15,9 +15,7 @@ def cost(
     model: words.Model,
     /,
     *,
-    on: Annotated[
-        str, Parameter(group=words.CHIPS, help="Chips, as in 16xh20, h20, or 512xa100,256xh20.")
-    ],
+    on: money.On,
     train: money.Train = False,
     tokens: words.Tokens = "15T",
     seq: words.Seq = "8k",

@@ -21,6 +21,9 @@ def _sale(text: str) -> Parameter:
     return Parameter(group=SALE, help=text, show_default=False, negative="")
 
 
+On = Annotated[
+    str, Parameter(group=words.CHIPS, help="Chips: 16xh20, h20, or a fleet, 512xa100,256xh20.")
+]
 Train = Annotated[
     bool, Parameter(group=words.WORK, help="Cost training, not serving.", show_default=False)
 ]
