@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from parity.api.cost import cost
     from parity.api.fab import fab
     from parity.api.match import match
+    from parity.api.outlook import outlook
     from parity.api.rules import rules
     from parity.api.serve import plan_serve
     from parity.api.train import plan_train
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from parity.outputs.accuracy import validate
 
 __all__ = [
-    "ParityError", "cost", "fab", "match", "plan_serve", "plan_train", "rules", "validate", "why",
+    "ParityError", "cost", "fab", "match", "outlook", "plan_serve", "plan_train", "rules",
+    "validate", "why",
 ]  # fmt: skip
 
 _WHERE = {
@@ -32,6 +34,7 @@ _WHERE = {
     "cost": "parity.api.cost",
     "fab": "parity.api.fab",
     "match": "parity.api.match",
+    "outlook": "parity.api.outlook",
     "plan_serve": "parity.api.serve",
     "plan_train": "parity.api.train",
     "rules": "parity.api.rules",

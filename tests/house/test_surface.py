@@ -7,13 +7,13 @@ import inspect
 import pytest
 
 import parity
-from parity.apps.commands import match, plan, rules, why
+from parity.apps.commands import match, outlook, plan, rules, why
 
 
 def test_the_public_names():
     known = [
-        "ParityError", "cost", "fab", "match", "plan_serve", "plan_train", "rules", "validate",
-        "why",
+        "ParityError", "cost", "fab", "match", "outlook", "plan_serve", "plan_train", "rules",
+        "validate", "why",
     ]  # fmt: skip
     assert parity.__all__ == known
     assert all(hasattr(parity, name) for name in parity.__all__)
@@ -32,6 +32,7 @@ def test_an_unknown_public_name_is_an_attribute_error():
         (plan.train, parity.plan_train),
         (plan.serve, parity.plan_serve),
         (rules.rules, parity.rules),
+        (outlook.outlook, parity.outlook),
     ],
 )
 def test_a_command_and_its_function_have_the_same_parameters_and_defaults(command, function):

@@ -46,6 +46,10 @@ COMMANDS = {
         "parity.apps.commands.rules:rules",
         "Screen chips against export rules: verdict, clause, margin.",
     ),
+    "outlook": (
+        "parity.apps.commands.outlook:outlook",
+        "Follow a scenario of supply: chips, fleet, demand and lag, year by year.",
+    ),
     "validate": (
         "parity.apps.commands.validate:validate",
         "Predict published measurements, or your own, and print the error.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from parity.outputs import bars_svg
+from parity.outputs import bars_svg, fan
 from parity.outputs.chart_text import nice_end
-from parity.outputs.document import Bars, Chart, Series
+from parity.outputs.document import Bars, Chart, Fan, Series
 from parity.outputs.scatter import STYLES, mark_path, paint
 from parity.units import significant
 
@@ -16,10 +16,12 @@ LEFT, RIGHT, TOP, BOTTOM = 76, 20, 44, 92
 TICKS = 4
 
 
-def drawn(chart: Chart | Bars) -> str:
+def drawn(chart: Chart | Bars | Fan) -> str:
     """The chart as SVG text."""
     if isinstance(chart, Bars):
         return bars_svg.drawn(chart)
+    if isinstance(chart, Fan):
+        return fan.drawn(chart)
     points = [point for series in chart.series for point in series.points] or [(1.0, 1.0)]
     right, top = nice_end(max(x for x, _ in points)), nice_end(max(y for _, y in points))
     count = sum(len(series.points) for series in chart.series)
@@ -46,7 +48,7 @@ def drawn(chart: Chart | Bars) -> str:
     return "\n".join(parts)
 
 
-def stacked(charts: Sequence[Chart | Bars]) -> str:
+def stacked(charts: Sequence[Chart | Bars | Fan]) -> str:
     """Charts one under the other as SVG text."""
     if len(charts) == 1:
         return drawn(charts[0])

@@ -70,7 +70,22 @@ class Chart(Record, frozen=True):
     series: tuple[Series, ...]
 
 
-Part = Table | Fields | Bars | Words | Chart
+class Band(Record, frozen=True):
+    """A figure with its range over years: (year, P10, P50, P90), in order."""
+
+    name: str
+    points: tuple[tuple[float, float, float, float], ...]
+
+
+class Fan(Record, frozen=True):
+    """Bands over years, on a scale of factors: equal steps up are equal factors."""
+
+    title: str
+    y: str
+    bands: tuple[Band, ...]
+
+
+Part = Table | Fields | Bars | Words | Chart | Fan
 
 
 class Document(Record, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from parity.outputs.chart_svg import drawn
-from parity.outputs.document import Bars, Chart, Document, Fields, Part, Table, Words
+from parity.outputs.document import Bars, Chart, Document, Fan, Fields, Part, Table, Words
 from parity.record import Finding
 
 
@@ -35,7 +35,7 @@ def _part(part: Part) -> str:
             return _table(part.title, (), rows, "lr")
         case Words():
             return f"<p>{escape(part.text)}</p>"
-        case Chart():
+        case Chart() | Fan():
             return f"<figure>{drawn(part)}</figure>"
 
 

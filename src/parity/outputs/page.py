@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parity.errors import UsageError
 from parity.outputs.chart_svg import stacked
-from parity.outputs.document import Bars, Chart
+from parity.outputs.document import Bars, Chart, Fan
 from parity.outputs.envelope import Answer, plain
 from parity.outputs.html import card
 from parity.outputs.vega import vega_lite
@@ -26,12 +26,12 @@ code { background: rgba(128, 128, 128, 0.15); padding: 0 0.2rem; }
 """
 
 
-def charts(answer: Answer) -> tuple[Chart | Bars, ...]:
-    """The charts of an answer: plots, and bars with ranges."""
+def charts(answer: Answer) -> tuple[Chart | Bars | Fan, ...]:
+    """The charts of an answer: plots, fans, and bars with ranges."""
     return tuple(
         part
         for part in answer.document.parts
-        if isinstance(part, Chart) or (isinstance(part, Bars) and part.ends)
+        if isinstance(part, Chart | Fan) or (isinstance(part, Bars) and part.ends)
     )
 
 

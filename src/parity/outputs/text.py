@@ -13,8 +13,19 @@ import textwrap
 import unicodedata
 from typing import IO, Literal
 
+from parity.outputs import fan
 from parity.outputs.chart_text import plotted
-from parity.outputs.document import Bars, Chart, Document, Fields, Part, Table, Words, scale_end
+from parity.outputs.document import (
+    Bars,
+    Chart,
+    Document,
+    Fan,
+    Fields,
+    Part,
+    Table,
+    Words,
+    scale_end,
+)
 from parity.record import Finding, Record
 
 Style = Literal["bold", "dim", "red", "yellow", "green", "cyan"]
@@ -144,8 +155,9 @@ def _part(part: Part, page: Page) -> str:
             return _bars(part, page)
         case Words():
             return wrap(part.text, page)
-        case Chart():
-            title, *lines = plotted(part, min(page.width, 84))
+        case Chart() | Fan():
+            plot = fan.plotted if isinstance(part, Fan) else plotted
+            title, *lines = plot(part, min(page.width, 84))  # type: ignore[arg-type]
             return "\n".join([styled(clean(title), "bold", page), *map(_plain_line, lines)])
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from parity.outputs import fan
 from parity.outputs.chart_text import nice_end
-from parity.outputs.document import Bars, Chart, scale_end
+from parity.outputs.document import Bars, Chart, Fan, scale_end
 from parity.outputs.scatter import STYLES
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -11,8 +12,10 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _SHAPES = {"triangle": "triangle-up", "ring": "circle"}
 
 
-def vega_lite(chart: Chart | Bars) -> dict[str, object]:
+def vega_lite(chart: Chart | Bars | Fan) -> dict[str, object]:
     """The chart as a Vega-Lite specification with its data inside."""
+    if isinstance(chart, Fan):
+        return {"$schema": SCHEMA, **fan.layers(chart)}
     return _bars(chart) if isinstance(chart, Bars) else _points(chart)
 
 

@@ -98,18 +98,41 @@ def units_of(scenario: Scenario, recipe: Recipe, cost: Cost, draw: Draw) -> Unit
         wafers = MONTHS * monthly * share
     bank = drawn(scenario.die_bank, f"{key}.die_bank", draw) if scenario.die_bank else 0.0
     good = cost.packaging.assembly_yield
-    alone: dict[str, Number | None] = dict.fromkeys(INPUTS)
-    if scenario.wafers_per_month is not None or scenario.die_bank is not None:
-        alone["logic"] = (wafers * per_wafer + bank) / die.recipe.count * good
-    if scenario.hbm_stacks is not None and recipe.memory is not None:
-        stacks = drawn(scenario.hbm_stacks, f"{key}.hbm_stacks", draw)
-        alone["memory"] = stacks / recipe.memory.count * good
-    if scenario.packages is not None:
-        alone["packages"] = drawn(scenario.packages, f"{key}.packages", draw) * good
+    has_logic = scenario.wafers_per_month is not None or scenario.die_bank is not None
+    has_memory = scenario.hbm_stacks is not None and recipe.memory is not None
+    alone = each_alone(
+        recipe,
+        good,
+        dies=wafers * per_wafer + bank if has_logic else None,
+        stacks=drawn(scenario.hbm_stacks, f"{key}.hbm_stacks", draw) if has_memory else None,
+        packages=(drawn(scenario.packages, f"{key}.packages", draw) if scenario.packages else None),
+    )
     known = [value for value in alone.values() if value is not None]
     if not known:
         raise UsageError(f"The scenario `{scenario.id}` states nothing that chips are made of.")
     return Units(np.minimum.reduce(np.broadcast_arrays(*known)), alone, wafers, per_wafer)
+
+
+def each_alone(
+    recipe: Recipe,
+    good: Number,
+    *,
+    dies: Number | None,
+    stacks: Number | None,
+    packages: Number | None,
+) -> dict[str, Number | None]:
+    """Chips that each input alone would give, by the names of `INPUTS`; None where it is not said.
+
+    dies that can be sold, stacks, packages: what there is. good: the yield of assembly.
+    """  # fmt: skip
+    alone: dict[str, Number | None] = dict.fromkeys(INPUTS)
+    if dies is not None:
+        alone["logic"] = dies / recipe.dies[0].count * good
+    if stacks is not None and recipe.memory is not None:
+        alone["memory"] = stacks / recipe.memory.count * good
+    if packages is not None:
+        alone["packages"] = packages * good
+    return alone
 
 
 def names() -> tuple[str, ...]:
