@@ -36,7 +36,7 @@ WHOLE = (
     "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
     "answer.parts[].layout", "answer.rows[].parts[].layout", "answer.owned.parts[].layout",
     "findings[]", "runners_up[]", "answer.engine_settings",
-    "answer.layout.prefill", "cases[]", "against[].books", "sensitivity[].books",
+    "answer.layout.prefill", "cases[]", "compared[]", "against[].books", "sensitivity[].books",
 )  # fmt: skip
 QUESTIONS = [
     ("plan", "train", "llama-3.2-1b", "--on", "8xh100", "--pareto"),
@@ -114,6 +114,7 @@ QUESTIONS = [
     ("rules", "810e", "--on-date", "2024-06-01"),
     ("fab", "h100", "--node", "tsmc-4n,tsmc-5", "--volume", "1M"),
     ("fab", "--supply", "smic-7nm-2025"),
+    ("outlook", "ban-holds", "--compare", "ban-lifted"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100,l4", "--to", "CN", "--risk"),
 ]
 LAYERS = ("timing", "layout", "evaluate", "search", "supply", "economics")

@@ -109,7 +109,7 @@ def _parts(every: Sequence[Worked], shown_from: int, mark: dict[str, str]) -> li
     parts += [made_table(one, shown_from), fleet_table(one, shown_from)]
     parts += [fleet_fan(every, shown_from), cover_fan(one, shown_from)]
     parts += causes(f"what decides how far demand is met in {last}", one.cover)
-    parts += causes(f"what decides the fleet over the reference at the end of {last}", one.against)
+    parts += causes(f"what decides the years behind at the end of {last}", one.behind)
     beside = estimates_table(one, mark)
     parts += [beside] if beside else []
     parts += [chips_table(one), *stated_tables(one.scenario, mark)]
@@ -141,7 +141,7 @@ def _about(one: Worked) -> str:
 def _deciding(one: Worked) -> list[Finding]:
     """P333 where what most of a range comes from is an assumption."""
     said = []
-    for what, sources in (("how far demand is met", one.cover), ("the lag", one.against)):
+    for what, sources in (("how far demand is met", one.cover), ("the lag", one.behind)):
         fact = fact_of(one.scenario, sources[0].key) if sources else None
         if fact is not None and fact.provenance == "estimated":
             said.append(f"{what} hangs most on {words(sources[0].key)}")

@@ -119,7 +119,7 @@ def fields(one: Worked, shown_from: int) -> dict[str, Any]:
             for name, planned in one.planned.items()
         ],
         "cover_uncertainty": _shares(one.cover),
-        "behind_uncertainty": _shares(one.against),
+        "behind_uncertainty": _shares(one.behind),
     }  # fmt: skip
 
 

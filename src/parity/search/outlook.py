@@ -104,7 +104,7 @@ class Worked:
     outlook: Outlook
     speeds: dict[str, Number]  # tokens/s, (samples, 1)
     cover: tuple[Source, ...]  # what most of the range of the last year's cover comes from
-    against: tuple[Source, ...]  # the same of the fleet over the reference, on a scale of factors
+    behind: tuple[Source, ...]  # the same of the years behind at its end
     flop_per_token: float | None = None  # of the work, where it is training
 
     @property
@@ -127,13 +127,14 @@ def worked(
     seen = Recorder(sampler)
     speed = speeds(planned, seen)
     found = project(scenario, speed, seen, recipes_of(scenario))
-    ends = {"cover": found.coverage[:, -1], "against": (found.fleet / found.reference)[:, -1]}
-    sources = {
-        name: sources_of(np.log(np.maximum(values, np.finfo(float).tiny)), seen.columns)
-        if values.size > 1
-        else ()
-        for name, values in ends.items()
-    }
+    cover = np.log(np.maximum(found.coverage[:, -1], np.finfo(float).tiny))
+    behind = np.minimum(found.behind[:, -1], found.years.size)  # as far as years are worked out
     return Worked(
-        scenario, planned, found, speed, sources["cover"], sources["against"], flop_per_token
+        scenario,
+        planned,
+        found,
+        speed,
+        sources_of(cover, seen.columns),
+        sources_of(behind, seen.columns),
+        flop_per_token,
     )
