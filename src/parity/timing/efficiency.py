@@ -20,6 +20,9 @@ from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.record import Provenance, Record
 from parity.timing.roofline import AttentionShape, Tiling
 
+#: No family is measured to reach more of its peak: `families.gaudi2` of `efficiency.toml`.
+BEST_SHARE = 0.95
+
 
 class Coefficient(Record, frozen=True):
     """One fitted or assumed number, with its range and who says so."""
@@ -65,6 +68,7 @@ class Prior(Curves, frozen=True, kw_only=True):
     """What is assumed of a chip that nobody measured: something of everything."""
 
     power_exponent: Coefficient  # of `sustained`, over rated watts for one FLOP/s
+    watts_exponent: Coefficient  # of `gemm`, over rated watts for one TFLOP/s, across families
 
 
 class Book(Record, frozen=True):
@@ -160,8 +164,9 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str =
         return draw(key, c.value, c.low, c.high)
 
     key, gemm = pick("gemm")
+    assumed = data.prior.gemm.values()
     return Efficiency(
-        gemm=number("gemm"),
+        gemm=_by_watts(machine, number("gemm"), draw) if gemm in assumed else number("gemm"),
         tiling=pick("tiling")[1],
         gemm_memory=number("gemm_memory"),
         gemm_launch_s=number("gemm_launch_s"),
@@ -191,6 +196,25 @@ def flash_share(machine: Machine, version: int, draw: Draw = central) -> Number:
     return draw(f"{family}.flash.{version}", c.value, c.low, c.high) if c else 1.0
 
 
+def _by_watts(machine: Machine, share: Number, draw: Draw) -> Number:
+    """What products reach of the peak of a chip that nobody measured, from what others do. [1]
+
+    share: of a chip with 1 W for each TFLOP/s. The more watts, the higher the clock that is held,
+    and the less bandwidth inside the chip the cores ask for: a regression over the families.
+    """
+    if machine.tdp_w is None:
+        return share
+    c = book().prior.watts_exponent
+    exponent = draw("watts_exponent", c.value, c.low, c.high)
+    return np.minimum(share * _watts_per_tflop(machine) ** exponent, BEST_SHARE)
+
+
+def _watts_per_tflop(machine: Machine) -> Number:
+    """Rated watts for each TFLOP/s of the 16-bit peak."""
+    half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
+    return machine.tdp_w / (machine.peak_flop_per_s[half] / 1e12)
+
+
 def _within_power(machine: Machine, share: Number, key: str, draw: Draw) -> Number:
     """A family's `sustained` or `served`, for the watts that this chip has for each FLOP/s. [1]
 
@@ -200,8 +224,7 @@ def _within_power(machine: Machine, share: Number, key: str, draw: Draw) -> Numb
     reference = book().families.get(key.split(".")[0], Curves()).watts_per_tflop
     if reference is None or machine.tdp_w is None:
         return share
-    half = "bf16" if "bf16" in machine.peak_flop_per_s else "fp16"
-    watts = machine.tdp_w / (machine.peak_flop_per_s[half] / 1e12)
+    watts = _watts_per_tflop(machine)
     c = book().prior.power_exponent
     exponent = draw("power_exponent", c.value, c.low, c.high)
     return np.minimum(share * (watts / reference) ** exponent, np.maximum(share, 1.0))
