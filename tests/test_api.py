@@ -196,7 +196,7 @@ def test_answers_are_json_text_and_html_of_the_same(matched) -> None:
         (lambda: match("llama-3.1-8b", want="h20"), UsageError, "target"),
         (lambda: match("llama-3.1-8b", want="h20", have="h100"), UsageError, "no count"),
         (lambda: match("llama-3.1-8b", want="", have="8xh100"), UsageError, "chip"),
-        (lambda: match("llama-3.1-8b", want="h20", have="8xh100", tpot="0s"), UsageError, "ab"),
+        (lambda: match("llama-3.1-8b", want="h20", have="8xh100", tpot="0s"), UsageError, "1 µs"),
         (lambda: match("llama-3.1-8b", want="h20", have="8xh100", isl=0), UsageError, "--isl"),
         (lambda: match("llama-3.1-8b", want="h20", have="8xh100", kv="no"), UsageError, "dty"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from parity.catalogue.schema import Chip
 from parity.layout.layout import describe
 from parity.outputs.document import Document, Fields
 from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
@@ -13,14 +14,15 @@ from parity.outputs.prices import price_words, usd_per_mtoken
 from parity.record import Fact, Finding
 from parity.search.findings import CODES
 from parity.search.match import MISSING_FIGURE, Row
-from parity.search.replica import Replica
+from parity.search.match_serving import reason
+from parity.search.serve import ServingPlan
 from parity.search.train import TrainingPlan
 from parity.units import render, significant
 
 
 def match_answer(
     question: MatchQuestion,
-    have: TrainingPlan | Replica | None,
+    have: TrainingPlan | ServingPlan | None,
     rows: list[Row],
     about: tuple[Finding, ...] = (),
 ) -> Answer:
@@ -80,11 +82,15 @@ def _condensed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _own_cost(question: MatchQuestion, have: TrainingPlan | Replica) -> str:
+def _chip_of(have: TrainingPlan | ServingPlan) -> Chip:
+    return (have.decode if isinstance(have, ServingPlan) else have).machine.chip
+
+
+def _own_cost(question: MatchQuestion, have: TrainingPlan | ServingPlan) -> str:
     """What a million tokens cost on the chips held."""
     count = question.chips_held
     exact = Fact(count, count, count, "1", "user", "--have")
-    found = usd_per_mtoken(have.machine.chip, exact, question.tokens_per_s)
+    found = usd_per_mtoken(_chip_of(have), exact, question.tokens_per_s)
     ways = {"own": "owned", "rent": "rented"}
     words = [f"{significant(one.value)} USD {ways[basis]}" for basis, one in found.items()]
     return f"; a million tokens {', '.join(words)}" if words else ""
@@ -116,7 +122,7 @@ def _listed(items: list[str], most: int = 6) -> str:
     return ", ".join(items[:most]) + more
 
 
-def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fields:
+def _given(question: MatchQuestion, have: TrainingPlan | ServingPlan | None) -> Fields:
     if question.training:
         job = question.training
         step = f"a step of {render(question.target, 's')}"
@@ -140,8 +146,8 @@ def _given(question: MatchQuestion, have: TrainingPlan | Replica | None) -> Fiel
         rows = [("target", f"{significant(question.target)} requests/s of {size}, {limit}: {out}")]
     if isinstance(have, TrainingPlan):
         rows.append((question.have, describe(have.layout)))
-    elif isinstance(have, Replica):
-        rows.append((question.have, f"replicas of {have.chips}, batch {have.batch}"))
-    if have is not None and (words := price_words(have.machine.chip, question.chips_held)):
+    elif have is not None:
+        rows.append((question.have, reason(have)))
+    if have is not None and (words := price_words(_chip_of(have), question.chips_held)):
         rows.append(("cost", words + _own_cost(question, have)))
     return Fields(rows=tuple(rows))

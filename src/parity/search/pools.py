@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from msgspec import structs
 
-from parity.catalogue.machine import Machine
+from parity.catalogue.machine import Machine, Number
 from parity.errors import Infeasible
+from parity.evaluate.step import served
+from parity.evaluate.together import Ask, steady_states
+from parity.layout.layout import Column
 from parity.record import Finding
 from parity.search.findings import note
-from parity.search.prefill import Prefill, at_rate, prefills
-from parity.search.replica import Replicas, ServingJob, best_of_each_size, meeting, replicas
+from parity.search.prefill import Prefill, at_rate, pass_times, passes, soon_enough
+from parity.search.replica import (
+    Replicas,
+    ServingJob,
+    at_steady_state,
+    best_of_each_size,
+    meeting,
+    ways,
+)
 from parity.search.serve import Need, ServingPlan, with_load
 from parity.timing.engine import Engine
 from parity.workload.operator import Architecture
@@ -29,21 +38,29 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Replicas of both pools: `prefill` and column `i` of those that decode."""
+class _Pairs:
+    """Replicas of both pools in matched numbers, a column a pair that can be."""
 
-    prefill: Prefill
-    i: int
-    n_prefill: int
-    n_decode: int
-    chips: int
-    requests_per_s: float
-    asked: float | None  # requests/s that the load comes to here
+    prefill: Column  # place among the sizes of the one pool
+    decode: Column  # column among the ways of the other
+    n_prefill: Column
+    n_decode: Column
+    chips: Column
+    requests_per_s: Number
+    asked: Number  # requests/s that the load comes to with them; 0 where none is asked for
 
     @property
-    def enough(self) -> bool:
-        """Whether it serves what is asked for."""
-        return self.asked is None or self.requests_per_s >= self.asked * (1 - 1e-9)
+    def enough(self) -> Number:
+        """Whether they serve what is asked for."""
+        return self.requests_per_s >= self.asked * (1 - 1e-9)
+
+    def best(self, *, counted: bool, loaded: bool) -> int:
+        """The fewest chips for a load where they are counted, else what serves most (per chip)."""
+        rate = self.requests_per_s
+        some = np.flatnonzero(self.enough) if self.enough.any() else np.arange(len(rate))
+        if counted and loaded:
+            return int(some[np.lexsort((-rate[some], self.chips[some]))[0]])
+        return int(some[np.argmax((rate / self.chips if counted else rate)[some])])
 
 
 def best_pools(
@@ -53,96 +70,142 @@ def best_pools(
     engine: Engine,
     need: Need,
     shared: int | None = None,
+    *,
+    known: Phases | None = None,
+    full: bool = False,
 ) -> ServingPlan:
     """The best pair of pools for a load.
 
     n_p : n_d such that both pass the same requests a second [Zhong et al. 2024, DistServe, arXiv
     2401.09670]. shared: chips that both pools take their parts of. Where the chips cannot serve
-    what is needed the pair that serves the most comes back with `meets` False.
+    what is needed the pair that serves the most comes back with `meets` False. known: the ways of
+    both, where they are evaluated already. full: as many requests as the pools take, not the load.
     Raises `Infeasible` with P105 or P106.
     """
-    most = [shared or pool.chips or np.inf for pool in (prompts, tokens)]
-    first = prefills(arch, prompts.job, prompts.machine, tokens.machine, engine, most[0])
-    handed = structs.replace(tokens.job.request, cached_tokens=tokens.job.request.input_tokens)
-    alone = replace(tokens.job, request=handed, ttft_s=np.inf)
-    second = replicas(arch, alone, tokens.machine, engine, most[1])
+    if known is None:
+        ahead, behind = phases(arch, prompts, tokens, engine, shared)
+        answers = at_steady_state(behind, *steady_states([behind]))
+        known = Phases(ahead, pass_times([ahead])[0], answers)
+    first = soon_enough(known.passes, known.pass_s, prompts.job, tokens.machine)
+    alone, second = decoding(tokens.job), known.tokens
     rate = np.where(meeting(second, alone), second.steady.requests_per_s, 0.0)
-    found = list(_pairs(first, second, rate, need, (prompts.chips, tokens.chips), shared))
-    if not found:
+    found = _pairs(first, second, rate, need, (prompts.chips, tokens.chips), shared)
+    if not len(found.chips):
         raise Infeasible(*_no_pair(arch, prompts, tokens, shared))
-    enough = [pair for pair in found if pair.enough]
     counted = shared is None and None in (prompts.chips, tokens.chips)
-    if counted and need.amount is not None:
-        best = min(enough or found, key=lambda pair: (pair.chips, -pair.requests_per_s))
-    elif counted:
-        best = max(found, key=lambda pair: pair.requests_per_s / pair.chips)
-    else:
-        best = max(enough or found, key=lambda pair: pair.requests_per_s)
-    at = best.requests_per_s if best.asked is None else min(best.asked, best.requests_per_s)
-    row = second.row(best.i)
-    loaded = with_load(row, handed, Need(requests_per_s=at), at / best.n_decode)
-    share = best.requests_per_s / (best.asked or best.requests_per_s)
+    best = found.best(counted=counted, loaded=need.amount is not None)
+    most, asked = float(found.requests_per_s[best]), float(found.asked[best])
+    n_prefill, n_decode = int(found.n_prefill[best]), int(found.n_decode[best])
+    at = min(asked, most) if asked else most
+    row, prefill = second.row(int(found.decode[best])), first[int(found.prefill[best])]
+    loaded = row
+    if not full:
+        loaded = with_load(row, alone.request, Need(requests_per_s=at), at / n_decode)
+        prefill = at_rate(prefill, at / n_prefill, tokens.machine)
     return ServingPlan(
-        arch, tokens.job, need, loaded, best.n_decode,
-        most_requests_per_s=best.requests_per_s,
-        most=best.requests_per_s if need.amount is None else need.amount * share,
+        arch, tokens.job, need, loaded, n_decode,
+        most_requests_per_s=most,
+        most=most if need.amount is None else need.amount * most / asked,
         requests_per_s=at,
         most_decoding=row.decoding,
-        prefill=at_rate(best.prefill, at / best.n_prefill, tokens.machine),
-        prefill_replicas=best.n_prefill,
-        meets=best.enough,
+        prefill=prefill,
+        prefill_replicas=n_prefill,
+        meets=bool(found.enough[best]),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Ways to do each phase by itself: passes of prompts, their times, replicas that decode."""
+
+    passes: Ask
+    pass_s: Number
+    tokens: Replicas
+
+
+def phases(
+    arch: Architecture, prompts: Pool, tokens: Pool, engine: Engine, shared: int | None = None
+) -> tuple[Ask, Ask]:
+    """The ways of each phase, to be evaluated. Raises `Infeasible` with P105."""
+    most = [shared or pool.chips or np.inf for pool in (prompts, tokens)]
+    first, second = (
+        served(arch, pool.job.precision, pool.machine, engine) for pool in (prompts, tokens)
+    )
+    return passes(first, prompts.job, most[0]), ways(second, decoding(tokens.job), most[1])
+
+
+def decoding(job: ServingJob) -> ServingJob:
+    """What is left of a job for chips that are handed every prompt as it was cached."""
+    request = job.request
+    handed = structs.replace(request, cached_tokens=request.input_tokens)
+    return replace(job, request=handed, ttft_s=np.inf)
 
 
 def _pairs(
     first: list[Prefill],
     second: Replicas,
-    rate: np.ndarray,
+    rate: Number,
     need: Need,
     chips: tuple[int | None, int | None],
     shared: int | None,
-) -> Iterator[_Pair]:
+) -> _Pairs:
     """Every size of one pool's replica with every size of the other's, in matched numbers."""
-    for p in first:
-        for i in best_of_each_size(rate, second.layout.chips):
-            size, each = int(second.layout.chips[i]), float(rate[i])
-            answer_s = second.request.decode_steps * float(second.steady.step_s[i])
-            asked = _asked(need, p.ttft_s + answer_s)
-            n_p, n_d = _matched(p, each, size, asked, chips, shared)
-            if n_p and n_d:
-                passed = min(n_p * p.requests_per_s, n_d * each)
-                yield _Pair(p, i, n_p, n_d, n_p * p.chips + n_d * size, passed, asked)
+    best = np.array(best_of_each_size(rate, second.layout.chips), dtype=np.int64)
+    p, d = (grid.ravel() for grid in np.meshgrid(np.arange(len(first)), best, indexing="ij"))
+    sizes = np.array([one.chips for one in first])[p], second.layout.chips[d]
+    rates = np.array([one.requests_per_s for one in first])[p], rate[d]
+    answer_s = second.request.decode_steps * second.steady.step_s[d]
+    asked = _asked(need, np.array([one.ttft_s for one in first])[p] + answer_s)
+    if shared is None:
+        n_p, n_d = _matched(rates, sizes, asked, chips, loaded=need.amount is not None)
+    else:
+        n_p, n_d = _divided(rates, sizes, shared)
+    passed = np.minimum(n_p * rates[0], n_d * rates[1])
+    can = (n_p > 0) & (n_d > 0)
+    every = (p, d, n_p, n_d, n_p * sizes[0] + n_d * sizes[1], passed, asked)
+    return _Pairs(*(column[can] for column in every))
 
 
-def _asked(need: Need, answered_s: float) -> float | None:
-    """Requests/s of the load where each is answered in so long [Little 1961]. [1/s]"""
+def _asked(need: Need, answered_s: Number) -> Number:
+    """Requests/s of the load where each is answered in so long [Little 1961]; 0 for none. [1/s]"""
     if need.users is None:
-        return need.requests_per_s
+        return np.full_like(answered_s, need.requests_per_s or 0.0)
     return need.users / (answered_s + need.think_s)
 
 
+def _divided(
+    rates: tuple[Number, Number], sizes: tuple[Number, Number], shared: int
+) -> tuple[Column, Column]:
+    """Replicas of each pool of chips that both take their parts of; zeros where none do."""
+    found = np.zeros((len(sizes[0]), 2), dtype=np.int64)
+    for i, (p, d) in enumerate(zip(*sizes, strict=True)):
+        n_p = np.arange(1, shared // p + 1)
+        n_d = (shared - n_p * p) // d
+        passed = np.minimum(n_p * rates[0][i], n_d * rates[1][i])
+        if len(passed) and passed.max() > 0:
+            at = int(np.argmax(passed))
+            found[i] = n_p[at], n_d[at]
+    return found[:, 0], found[:, 1]
+
+
 def _matched(
-    p: Prefill,
-    each: float,
-    size: int,
-    amount: float | None,
+    rates: tuple[Number, Number],
+    sizes: tuple[Number, Number],
+    asked: Number,
     chips: tuple[int | None, int | None],
-    shared: int | None,
-) -> tuple[int, int]:
-    """Replicas of each pool; zeros where they do not fit."""
-    if shared is not None:
-        n_p = np.arange(1, shared // p.chips + 1)
-        n_d = (shared - n_p * p.chips) // size
-        passed = np.minimum(n_p * p.requests_per_s, n_d * each)
-        i = int(np.argmax(passed)) if len(passed) else 0
-        return (int(n_p[i]), int(n_d[i])) if len(passed) and passed[i] > 0 else (0, 0)
-    fixed = [chips[0] // p.chips if chips[0] else None, chips[1] // size if chips[1] else None]
-    if amount is None:
-        held = [
-            n * r for n, r in zip(fixed, (p.requests_per_s, each), strict=True) if n is not None
-        ]
-        amount = min(held) if held else 8 * max(p.requests_per_s, each)
-    needed = [int(np.ceil(amount / r - 1e-9)) for r in (p.requests_per_s, each)]
+    *,
+    loaded: bool,
+) -> tuple[Column, Column]:
+    """Replicas of each pool, of chips of its own: all that there are, or as many as are asked for.
+
+    Where nothing is asked for, as many as match the other pool; both free, near a whole ratio.
+    """
+    fixed = [None if own is None else own // size for own, size in zip(chips, sizes, strict=True)]
+    amount = asked
+    if not loaded:
+        held = [n * r for n, r in zip(fixed, rates, strict=True) if n is not None]
+        amount = np.minimum.reduce(held) if held else 8 * np.maximum(*rates)
+    needed = [np.ceil(amount / r - 1e-9).astype(np.int64) for r in rates]
     first, second = (n if own is None else own for own, n in zip(fixed, needed, strict=True))
     return first, second
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from parity.errors import Infeasible
 from parity.evaluate.mixed import between, port_bandwidth
 from parity.evaluate.serving_memory import cache_per_request, room_for_cache
 from parity.evaluate.step import Served, served, step
+from parity.evaluate.together import Ask, evaluated
 from parity.layout.layout import Layout
 from parity.layout.step import Load
 from parity.record import Finding
@@ -72,16 +74,37 @@ def prefills(
     the first token allows. Raises `Infeasible` with P105 or P106, `MissingFact` where a chip of
     two vendors has no network port.
     """
-    model, request = served(arch, job.precision, target, engine), job.request
-    layout, prompts = _ways(model, job, target, most_chips)
-    once = _pass_s(model, layout, prompts, request)
+    asked = passes(served(arch, job.precision, target, engine), job, most_chips)
+    return soon_enough(asked, pass_times([asked])[0], job, to)
+
+
+def passes(model: Served, job: ServingJob, most_chips: float) -> Ask:
+    """Every division with every number of prompts that fits, to be evaluated.
+
+    Raises `Infeasible` with P105 where the model does not fit.
+    """
+    layout, prompts = _ways(model, job, model.machine, most_chips)
+    return Ask(model, layout, job.request, (prompts,))
+
+
+def pass_times(asks: Sequence[Ask]) -> list[Number]:
+    """Times of the steps of each. [s]"""
+
+    def equation(model: Served, layout: Layout, request: Request, prompts: Number) -> Number:
+        return _pass_s(model, layout, prompts, request)
+
+    return evaluated(asks, equation)
+
+
+def soon_enough(asked: Ask, once: Number, job: ServingJob, to: Machine) -> list[Prefill]:
+    """For each size of replica the best of `passes`, whose steps take `once`, as `prefills` says.
+
+    Raises `Infeasible` with P106.
+    """
+    model, layout, request, (prompts,) = asked.model, asked.layout, asked.request, asked.columns
     sent, shown = _handed_over(model, request, layout, prompts, once, to)
-    spare = (job.ttft_s - shown) / once - 1.0
-    unlimited = np.isinf(spare)
-    allowed = 2 * np.maximum(np.where(unlimited, 0.0, spare), 0.0)
-    busy = np.where(unlimited, BUSIEST, np.minimum(allowed / (1 + allowed), BUSIEST))
-    rate = layout.pp * layout.dp * prompts * busy / np.maximum(once, sent)
-    rate = np.where(spare >= 0, rate, 0.0)
+    busy = _busy(job.ttft_s, once, shown)
+    rate = layout.pp * layout.dp * prompts * np.maximum(busy, 0.0) / np.maximum(once, sent)
     ttft = once * (1 + busy / (2 * (1 - busy))) + shown
     if not np.any(rate > 0):
         raise Infeasible(*_too_slow(model, job, float(np.min(once + shown))))
@@ -92,6 +115,15 @@ def prefills(
         )
         for i in best_of_each_size(rate, layout.chips)
     ]  # fmt: skip
+
+
+def _busy(ttft_s: float, once: Number, shown: Number) -> Number:
+    """Share of the time that prompts may keep a replica busy; -1 where even one is late. [1]"""
+    spare = (ttft_s - shown) / once - 1.0
+    unlimited = np.isinf(spare)
+    allowed = 2 * np.maximum(np.where(unlimited, 0.0, spare), 0.0)
+    busy = np.where(unlimited, BUSIEST, np.minimum(allowed / (1 + allowed), BUSIEST))
+    return np.where(spare >= 0, busy, -1.0)
 
 
 def at_rate(found: Prefill, rate: float, to: Machine) -> Prefill:
@@ -114,13 +146,40 @@ def at_rate(found: Prefill, rate: float, to: Machine) -> Prefill:
     )
 
 
+def fewer_prompts(found: Prefill, model: Served) -> Ask:
+    """The replica with as many prompts in a step as the plan has, and fewer, to be evaluated.
+
+    model: its model and machine with the figures as they are drawn.
+    """
+    some = np.array(powers_of_two(found.most_prompts), dtype=float)
+    layout = found.layout.take(np.zeros(len(some), dtype=np.int64))
+    return Ask(model, layout, found.request, (some,))
+
+
+def prompts_within(found: Prefill, asked: Ask, once: Number, ttft_s: float, to: Machine) -> Number:
+    """Prompts/s with as many of `fewer_prompts` as are soon enough, shape (samples,). [1/s]
+
+    once: times of these steps. Where even one prompt is late, it has a sixteenth of the time.
+    """
+    layout, (prompts,) = asked.layout, asked.columns
+    sent, shown = _handed_over(asked.model, asked.request, layout, prompts, once, to)
+    busy = _busy(max(ttft_s, found.ttft_s) * (1 + 1e-6), once, shown)
+    each = np.atleast_2d(layout.pp * layout.dp * prompts / np.maximum(once, sent))
+    most = (each * np.maximum(busy, 0.0)).max(axis=-1)
+    return np.maximum(most, each[..., 0] * BUSIEST / 16)
+
+
 def sampled_pass(found: Prefill, draw: Draw) -> Number:
     """Time of a step of the replica over the ranges of all figures, shape (samples,). [s]"""
-    own, request = found.machine, found.request
+    own = found.machine
     drawn = machine(own.chip, own.cluster_id, draw)
     model = served(found.model.arch, found.model.precision, drawn, found.model.engine, draw)
-    total = _pass_s(model, found.layout, np.array([found.prompts]), request)
-    return np.atleast_2d(total)[..., 0]
+    return np.atleast_2d(pass_times([one_pass(found, model)])[0])[..., 0]
+
+
+def one_pass(found: Prefill, model: Served) -> Ask:
+    """A step of the replica, were its model or machine `model`, to be evaluated."""
+    return Ask(model, found.layout, found.request, (np.array([float(found.prompts)]),))
 
 
 def _pass_s(model: Served, layout: Layout, prompts: Number, request: Request) -> Number:
@@ -136,7 +195,7 @@ def prompt_load(prompts: Number, request: Request) -> Load:
 
 def pass_seconds(found: Prefill, model: Served) -> float:
     """Time of a step of the replica, were its model or machine `model`. [s]"""
-    return float(_pass_s(model, found.layout, np.array([found.prompts]), found.request)[0])
+    return float(pass_times([one_pass(found, model)])[0][0])
 
 
 def _ways(

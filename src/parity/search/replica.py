@@ -12,6 +12,7 @@ from parity.errors import Infeasible
 from parity.evaluate.serving import Steady, steady_state
 from parity.evaluate.serving_memory import cache_per_request, room_for_cache
 from parity.evaluate.step import Served, multiplied_in, served
+from parity.evaluate.together import Ask, steady_states, taken
 from parity.layout.layout import Layout, columns
 from parity.record import Finding
 from parity.search.findings import note
@@ -107,12 +108,26 @@ class Replicas:
     token_budget: Number
     steady: Steady
 
+    def some(self, at: Number) -> Replicas:
+        """The ways at the columns `at`."""
+        return Replicas(
+            self.model,
+            self.request,
+            self.layout.take(at),
+            self.token_budget[at],
+            taken(self.steady, at, len(self.layout)),
+        )
+
     def row(self, i: int) -> Replica:
         """The way at column `i`."""
         at = np.array([i])
-        decoding = float(self.steady.decoding[i])
-        return replica(
-            self.model, self.layout.take(at), decoding, int(self.token_budget[i]), self.request
+        return Replica(
+            self.model,
+            self.layout.take(at),
+            float(self.steady.decoding[i]),
+            int(self.token_budget[i]),
+            self.request,
+            taken(self.steady, at, len(self.layout)),
         )
 
 
@@ -165,21 +180,52 @@ def replicas(
 
     Raises `Infeasible` with P105 where the model does not fit.
     """
-    model = served(arch, job.precision, target, engine, draw)
+    asked = ways(served(arch, job.precision, target, engine, draw), job, most_chips, batches)
+    return at_steady_state(asked, steady_states([asked])[0])
+
+
+def at_steady_state(asked: Ask, steady: Steady) -> Replicas:
+    """The ways of `ways` with what they come to."""
+    return Replicas(asked.model, asked.request, asked.layout, asked.columns[1], steady)
+
+
+def ways(
+    model: Served,
+    job: ServingJob,
+    most_chips: float = np.inf,
+    batches: Sequence[float] = BATCHES,
+) -> Ask:
+    """Every division with every batch that fits, to be evaluated; memory first.
+
+    Raises `Infeasible` with P105 where the model does not fit.
+    """
+    arch, target, engine = model.arch, model.machine, model.engine
     layout = divisions(arch, target, most_chips)
     layout = accepted(arch, target.chip, layout, job.precision.weights)
     layout = _where_it_fits(model, job.request, layout, target, most_chips)
     axes = {"at": np.arange(len(layout))}
     tried = np.array([b for b in batches if b <= engine.max_sequences])
     axes = cross(axes, "batch", range(len(tried)))
-    budgets = {engine.token_budget} | (set() if job.patient else set(SMALL_BUDGETS))
-    axes = cross(axes, "budget", sorted(budgets))
+    axes = cross(axes, "budget", _budgets(engine, job))
     held = _most_held(model, job.request, layout)
     axes = keep(axes, tried[axes["batch"]] <= np.maximum(held[axes["at"]], 1.0))
-    columns_ = layout.take(axes["at"])
     batch, budget = tried[axes["batch"]], axes["budget"].astype(float)
-    steady = steady_state(model, columns_, batch, job.request, budget)
-    return Replicas(model, job.request, columns_, budget, steady)
+    return Ask(model, layout.take(axes["at"]), job.request, (batch, budget))
+
+
+def _budgets(engine: Engine, job: ServingJob) -> list[int]:
+    """Tokens of a step that are tried.
+
+    Where latency counts small budgets too, as prompts hold up those that decode. Replicas that are
+    handed their prompts need no more than all their requests take.
+    """
+    if job.patient:
+        return [engine.token_budget]
+    every = sorted({engine.token_budget, *SMALL_BUDGETS})
+    if job.request.new_tokens > 1:
+        return every
+    taken = engine.max_sequences * (job.request.drafted + 1)
+    return [next((budget for budget in every if budget >= taken), every[-1])]
 
 
 def _most_held(model: Served, request: Request, layout: Layout) -> Number:
@@ -231,12 +277,10 @@ def best_of(found: Replicas, job: ServingJob) -> Replica:
 
 def best_of_each_size(rate: Number, chips: Number) -> list[int]:
     """The column with the highest rate above zero, for each count of chips."""
-    best = []
-    for size in np.unique(chips):
-        own = np.asarray(np.where(chips == size, rate, 0.0), dtype=np.float32)
-        if own.max() > 0:
-            best.append(int(np.argmax(own)))
-    return best
+    some = np.flatnonzero(rate > 0)
+    order = some[np.lexsort((-np.asarray(rate[some], dtype=np.float32), chips[some]))]
+    _, first = np.unique(chips[order], return_index=True)
+    return [int(i) for i in order[first]]
 
 
 def meeting(found: Replicas, job: ServingJob) -> Number:

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, machine
-from parity.evaluate.serving import steady_state
-from parity.evaluate.step import served
+from parity.evaluate.serving import Steady, steady_state
+from parity.evaluate.step import Served, served
+from parity.evaluate.together import Ask, steady_states
 from parity.search.prefill import Prefill
 from parity.search.replica import Replica, Replicas, ServingJob, meeting, replica, replicas
 from parity.timing.engine import Engine
@@ -21,6 +22,9 @@ from parity.workload.request import Request
 Mode = Literal["aggregated", "disaggregated"]
 #: Requests decode no more than so many times as fast where hardly any do.
 _LIGHTER = 0.01
+#: Numbers of requests that samples of a replica are tried with, and the fewest of them. Against 96
+#: numbers the P10 and P90 of rates within a latency differ by TODO.
+TRIED, FEWEST = 8, 0.5
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,19 @@ def best_plans(
 
 
 def best_of(
-    found: Replicas, job: ServingJob, need: Need, chips: int | None = None, top: int = 1
+    found: Replicas,
+    job: ServingJob,
+    need: Need,
+    chips: int | None = None,
+    top: int = 1,
+    *,
+    full: bool = False,
 ) -> list[ServingPlan]:
-    """The same of replicas that are known already. Raises `Infeasible` with P106."""
+    """The same of replicas that are known already.
+
+    full: with as many requests as they take, not as many as the load is. Raises `Infeasible` with
+    P106.
+    """
     quick = meeting(found, job)
     each = need.capacity(found.steady.requests_per_s, found.steady.concurrency)
     count, score = _counted(each, found.layout.chips, need.amount, chips)
@@ -135,7 +149,7 @@ def best_of(
     plans = []
     for i in _first_of_each(found, score, top):
         row = found.row(i)
-        plans.append(_at_load(found.model.arch, job, need, row, int(count[i])))
+        plans.append(_at_load(found.model.arch, job, need, row, int(count[i]), full=full))
     return plans
 
 
@@ -167,14 +181,14 @@ def _first_of_each(found: Replicas, score: Number, top: int) -> Iterator[int]:
 
 
 def _at_load(
-    arch: Architecture, job: ServingJob, need: Need, row: Replica, count: int
+    arch: Architecture, job: ServingJob, need: Need, row: Replica, count: int, *, full: bool
 ) -> ServingPlan:
-    """The plan of `count` replicas like `row`, with only as many requests as are needed."""
+    """The plan of `count` replicas like `row`, full or with as many requests as are needed."""
     most = need.capacity(row.steady.requests_per_s, row.steady.concurrency)
     amount = need.amount
     meets = amount is None or count * float(most[0]) >= amount * (1 - 1e-9)
     loaded = row
-    if amount is not None and meets:
+    if amount is not None and meets and not full:
         loaded = with_load(row, job.request, need, amount / count)
     return ServingPlan(
         arch, job, need, loaded, count,
@@ -209,20 +223,44 @@ def sampled_rates(job: ServingJob, found: Replica, draw: Draw) -> Number:
 
     Each sample holds as many requests as its latencies allow, up to those of the plan.
     """
-    some = np.unique(np.geomspace(max(found.decoding / 16, 0.5), max(found.decoding, 0.5), 24))
     own = found.machine
     drawn = machine(own.chip, own.cluster_id, draw)
     model = served(found.model.arch, job.precision, drawn, found.model.engine, draw)
+    return rates_within(job, found, steady_states([fewer(found, model)])[0])
+
+
+def fewer(found: Replica, model: Served) -> Ask:
+    """The replica with as many requests as the plan has, and fewer, to be evaluated.
+
+    model: its model and machine with the figures as they are drawn.
+    """
+    most = max(found.decoding, FEWEST)
+    some = np.unique(np.geomspace(max(most / 16, FEWEST), most, TRIED))
     layout = found.layout.take(np.zeros(len(some), dtype=np.int64))
-    steady = steady_state(model, layout, some, job.request, found.token_budget)
-    slack = 1.0 + 1e-6
+    return Ask(model, layout, found.request, (some, np.full(len(some), float(found.token_budget))))
+
+
+def rates_within(job: ServingJob, found: Replica, steady: Steady) -> Number:
+    """Requests/s per chip with as many of `fewer` as the latencies allow, shape (samples,). [1/s]
+
+    Between two numbers of requests, of which one is soon enough and one is not, both the rate and
+    the latency are taken as straight. Where even the fewest are late, these.
+    """
+    rate = np.atleast_2d(steady.requests_per_s)
+    if job.patient:
+        return rate.max(axis=-1) / found.chips
     limits = (
         max(job.ttft_s, float(found.steady.ttft_s[0])), max(job.tpot_s, found.steady.tpot_s[0])
     )  # fmt: skip
-    quick = (steady.ttft_s <= limits[0] * slack) & (steady.tpot_s <= limits[1] * slack)
-    rate = np.where(quick if not job.patient else True, steady.requests_per_s, 0.0)
-    slowest = np.broadcast_to(steady.requests_per_s, rate.shape)[..., 0]
-    return np.maximum(np.atleast_2d(rate).max(axis=-1), np.atleast_1d(slowest)) / found.chips
+    late = np.maximum(steady.ttft_s / limits[0], steady.tpot_s / limits[1]) / (1.0 + 1e-6)
+    late = np.broadcast_to(np.atleast_2d(late), rate.shape)
+    best = np.maximum(np.where(late <= 1, rate, 0.0).max(axis=-1), rate[..., 0])
+    before, after = late[..., :-1], late[..., 1:]
+    crossed = (before <= 1) & (after > 1)
+    part = np.where(crossed, (1 - before) / np.where(crossed, after - before, 1.0), 0.0)
+    between = rate[..., :-1] + part * (rate[..., 1:] - rate[..., :-1])
+    some = np.where(crossed, between, 0.0).max(axis=-1, initial=0.0)
+    return np.maximum(best, some) / found.chips
 
 
 def prompt_time_share(plan: ServingPlan) -> float:

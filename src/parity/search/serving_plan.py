@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -13,14 +14,17 @@ from parity.catalogue.machine import Machine
 from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
+from parity.evaluate.step import served
+from parity.evaluate.together import Ask, steady_states
 from parity.layout.serving import describe_replica
 from parity.record import Finding
 from parity.search.confirm import Confirmed
 from parity.search.findings import note, unmeasured, weak_figures
 from parity.search.gate import Choice, Gate
-from parity.search.pools import Pool, best_pools
+from parity.search.pools import Phases, Pool, best_pools, phases
 from parity.search.precision import precision_of
-from parity.search.replica import Replicas, ServingJob, replicas
+from parity.search.prefill import pass_times
+from parity.search.replica import Replicas, ServingJob, at_steady_state, ways
 from parity.search.replica_rules import copied_cache, left_out
 from parity.search.serve import Need, ServingPlan, best_of
 from parity.timing.engine import Engine
@@ -50,11 +54,18 @@ class ServingQuestion:
     mode: Mode = "auto"
     prompts: Pool | None = None  # other chips for prompts
     top: int = 3
+    full: bool = False  # plans hold as many requests as they take, not as many as the load is
+    known: Known | None = None  # what was evaluated before, with other questions
 
     @property
     def counted(self) -> bool:
         """Whether the number of chips is the answer."""
         return self.pool.chips is None
+
+    @property
+    def shared(self) -> int | None:
+        """Chips that two pools take their parts of."""
+        return self.pool.chips if self.prompts is None else None
 
     @cached_property
     def ways(self) -> Replicas:
@@ -62,9 +73,59 @@ class ServingQuestion:
 
         Raises `Infeasible` with P105.
         """
+        if self.known and self.known.ways:
+            return self.known.ways
+        asked = self.ask_ways()
+        return at_steady_state(asked, steady_states([asked])[0])
+
+    def ask_ways(self) -> Ask:
+        """The same, to be evaluated. Raises `Infeasible` with P105."""
         pool = self.pool
         job = replace(pool.job, ttft_s=ANY_S, tpot_s=ANY_S)
-        return replicas(self.arch, job, pool.machine, self.engine, pool.chips or np.inf)
+        model = served(self.arch, job.precision, pool.machine, self.engine)
+        return ways(model, job, pool.chips or np.inf)
+
+    def ask_phases(self) -> tuple[Ask, Ask]:
+        """Every way to do each phase by itself, to be evaluated. Raises `Infeasible` with P105."""
+        pool = self.pool
+        return phases(self.arch, self.prompts or pool, pool, self.engine, self.shared)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was evaluated of a question; None where nothing fits, or nobody asked."""
+
+    ways: Replicas | None = None
+    phases: Phases | None = None
+
+
+def prepared(questions: Sequence[ServingQuestion]) -> list[ServingQuestion]:
+    """The questions with all their ways evaluated, those of chips that are alike together."""
+    together, apart = (dict[int, Ask](), dict[int, tuple[Ask, Ask]]())
+    for i, question in enumerate(questions):
+        if question.prompts is None:  # two pools too are told by it how fast the chips can be
+            with suppress(Infeasible):
+                together[i] = question.ask_ways()
+        if question.mode != "aggregated":
+            with suppress(Infeasible):
+                apart[i] = question.ask_phases()
+    alone = [tokens for _, tokens in apart.values()]
+    steady = steady_states([*together.values(), *alone])
+    whole = {
+        i: at_steady_state(asked, one)
+        for (i, asked), one in zip(together.items(), steady, strict=False)
+    }
+    seconds = pass_times([prompts for prompts, _ in apart.values()])
+    halves = {
+        i: Phases(asked[0], pass_s, at_steady_state(asked[1], one))
+        for (i, asked), pass_s, one in zip(
+            apart.items(), seconds, steady[len(together) :], strict=True
+        )
+    }
+    return [
+        replace(question, known=Known(whole.get(i), halves.get(i)))
+        for i, question in enumerate(questions)
+    ]
 
 
 @dataclass(frozen=True)
@@ -116,7 +177,17 @@ def serve(question: ServingQuestion) -> Outcome:
 
 
 def _plans(question: ServingQuestion) -> list[ServingPlan]:
-    """Plans of every mode asked for, the best first; what one mode cannot do, another may."""
+    """Plans of every mode asked for, the best first."""
+    found = candidates(question)
+    found.sort(key=lambda plan: merit(plan, question), reverse=True)
+    return found[: question.top]
+
+
+def candidates(question: ServingQuestion) -> list[ServingPlan]:
+    """Plans of every mode asked for; what one mode cannot do, another may.
+
+    Raises `Infeasible` with P105, or P106 where no mode is as fast as asked.
+    """
     found: list[ServingPlan] = []
     refusals: list[Infeasible] = []
     tries: list[Callable[[], list[ServingPlan]]] = []
@@ -131,19 +202,21 @@ def _plans(question: ServingQuestion) -> list[ServingPlan]:
             refusals.append(error)
     if not found:
         raise refusals[0]
-    found.sort(key=lambda plan: merit(plan, question), reverse=True)
-    return found[: question.top]
+    return found
 
 
 def _together(question: ServingQuestion) -> list[ServingPlan]:
-    pool = question.pool
-    return best_of(question.ways, pool.job, question.need, pool.chips, question.top)
+    pool, need = question.pool, question.need
+    return best_of(question.ways, pool.job, need, pool.chips, question.top, full=question.full)
 
 
 def _apart(question: ServingQuestion) -> ServingPlan:
-    pool, other = question.pool, question.prompts
-    shared = pool.chips if other is None else None
-    return best_pools(question.arch, other or pool, pool, question.engine, question.need, shared)
+    pool = question.pool
+    known = question.known.phases if question.known else None
+    return best_pools(
+        question.arch, question.prompts or pool, pool, question.engine, question.need,
+        question.shared, known=known, full=question.full,
+    )  # fmt: skip
 
 
 def merit(plan: ServingPlan, question: ServingQuestion) -> tuple[float, ...]:

@@ -72,6 +72,11 @@ def members(size: Number, stride: Number, levels: tuple[Level, ...]) -> list[Num
     return counts
 
 
+def shape(level: Level) -> str:
+    """The topology of a level as far as it makes a difference: `mesh`, a torus, or any other."""
+    return level.topology if level.topology in ("mesh", "torus2d", "torus3d") else "switch"
+
+
 def usable_bandwidth(level: Level, count: Number) -> Number:
     """What one chip gets of its link with `count` members of its group at this level. [byte/s]
 
@@ -81,10 +86,10 @@ def usable_bandwidth(level: Level, count: Number) -> Number:
     """
     full = _link(level)
     if level.topology == "mesh":
-        return full * np.clip((np.asarray(count) - 1) / max(level.size - 1, 1), _TINY, 1.0)
+        return full * np.clip((np.asarray(count) - 1) / np.maximum(level.size - 1, 1), _TINY, 1.0)
     if level.topology in ("torus2d", "torus3d"):
         axes = 2 if level.topology == "torus2d" else 3
-        axis = max(2.0, level.size ** (1 / axes))
+        axis = np.maximum(2.0, level.size ** (1 / axes))
         used = np.ceil(np.log(np.maximum(count, 2.0)) / np.log(axis) - 1e-9)
         return full * np.clip(used, 1, axes) / axes
     return full
@@ -95,9 +100,13 @@ def _link(level: Level) -> Number:
     return level.bandwidth_bytes_per_s * level.achieved_fraction
 
 
+def is_near(level: Level) -> bool:
+    """Whether it is inside a domain or a node, not across the fabric."""
+    return level.name in ("scale-up", "host")
+
+
 def _hop(protocol: Protocol, level: Level) -> Number:
-    near = level.name in ("scale-up", "host")
-    return level.latency_share * (protocol.near_hop_s if near else protocol.far_hop_s)
+    return level.latency_share * (protocol.near_hop_s if is_near(level) else protocol.far_hop_s)
 
 
 def _begin(protocol: Protocol, machine: Machine) -> Number:
@@ -198,7 +207,7 @@ def send(message_bytes: Number, distance: Number, machine: Machine) -> Number:
         inside = np.asarray(distance) < level.size
         wire = _link(level)
         if level.topology == "mesh":
-            wire = wire / max(level.size - 1, 1)
+            wire = wire / np.maximum(level.size - 1, 1)
         begun = level.latency_share * PROTOCOLS[1].base_s
         cost = begun + _hop(PROTOCOLS[0], level) + message_bytes / wire
         out = np.where(inside, cost, out)

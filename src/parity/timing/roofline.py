@@ -75,7 +75,7 @@ def roofline(
 
 
 def gemm_shape_efficiency(
-    m: Number, n: Number, k: Number, units: int, tiling: Tiling | None, batch: Number = 1.0
+    m: Number, n: Number, k: Number, units: Number, tiling: Tiling | None, batch: Number = 1.0
 ) -> Number:
     """Share of the best rate that `batch` products of m × n × k reach on `units` cores. [1]
 
@@ -88,18 +88,19 @@ def gemm_shape_efficiency(
     if tiling is None:
         return 1.0
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
-    best: Number = 0.0
+    waved, best = np.all(units), 0.0
+    area, depth = m * n, k
     for (rows, columns), rate in zip(TILES, tiling.rates, strict=True):
         tiles = np.ceil(m / rows) * np.ceil(n / columns)
-        padding = tiles * rows * columns / (m * n)
-        depth = k
-        if units:
+        padding = tiles * (rows * columns) / area
+        if waved:
+            every = tiles * batch
             most = np.maximum(k / tiling.split_depth, 1.0)
-            pieces = np.clip(units // (tiles * batch), 1.0, most)
-            waves = tiles * batch * pieces / units
+            pieces = np.minimum(np.maximum(np.floor(units / every), 1.0), most)
+            waves = every * pieces / units
             padding = padding * (1 + tiling.idle_share * (np.ceil(waves) / waves - 1))
             depth = k / pieces
-        best = np.maximum(best, rate / padding * depth / (depth + tiling.prologue))
+        best = np.maximum(best, rate * depth / (padding * (depth + tiling.prologue)))
     return best
 
 

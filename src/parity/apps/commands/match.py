@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from parity.apps.commands import words
 from parity.outputs.envelope import Answer
 
@@ -14,44 +10,33 @@ def match(
     model: words.Model,
     /,
     *,
-    want: Annotated[
-        str | None, Parameter(group=words.CHIPS, help="Chips to count, as in h20,a100,910b.")
-    ] = None,
-    have: Annotated[
-        str | None, Parameter(group=words.CHIPS, help="Chips to equal, as in 1024xh100.")
-    ] = None,
-    owned: Annotated[
-        str | None,
-        Parameter(
-            name="--with",
-            group=words.CHIPS,
-            help="Chips that are there already, as in 512xa100: the answer is what to add to them.",
-        ),
-    ] = None,
-    train: Annotated[
-        bool, Parameter(group=words.WORK, help="Match training, not serving.", show_default=False)
-    ] = False,
+    want: words.Want = None,
+    have: words.Have = None,
+    owned: words.With = None,
+    train: words.Train = False,
     tokens: words.Tokens = "15T",
     seq: words.Seq = "8k",
     gbs: words.Gbs = "4M",
-    isl: words.Isl = "2k",
-    osl: words.Osl = "500",
+    isl: words.MatchIsl = None,
+    osl: words.MatchOsl = None,
+    rps: words.Rps = None,
+    concurrency: words.Concurrency = None,
+    users: words.Users = None,
+    think: words.Think = None,
+    profile: words.MatchProfile = None,
+    prefix: words.Prefix = None,
+    speculate: words.Speculate = 0,
     kv: words.Kv = "auto",
     dtype: words.Dtype = "auto",
+    mode: words.Mode = "auto",
     software_generation: words.Software = "current",
-    engine_generation: words.Engine = "current",
+    engine_generation: words.ServingEngine = None,
+    equal: words.Equal = None,
     days: words.Days = None,
     tokens_per_second: words.TokensPerSecond = None,
     ttft: words.Ttft = None,
     tpot: words.Tpot = None,
-    ladder: Annotated[
-        bool,
-        Parameter(
-            group=words.TARGET,
-            help="Put the chips in order of what one of them does, in place of counts.",
-            show_default=False,
-        ),
-    ] = False,
+    ladder: words.Ladder = False,
     html: words.Html = None,
     svg: words.Svg = None,
     samples: words.Samples = 256,

@@ -55,6 +55,49 @@ ServingIsl = Annotated[
 ServingOsl = Annotated[
     str | None, Parameter(name="--osl", group=WORK, help="Tokens of an answer.", show_default=False)
 ]
+Want = Annotated[str | None, Parameter(group=CHIPS, help="Chips to count, as in h20,a100,910b.")]
+Have = Annotated[str | None, Parameter(group=CHIPS, help="Chips to equal, as in 1024xh100.")]
+With = Annotated[
+    str | None,
+    Parameter(
+        name="--with",
+        group=CHIPS,
+        help="Chips that are there already, as in 512xa100: the answer is what to add to them.",
+    ),
+]
+Train = Annotated[
+    bool, Parameter(group=WORK, help="Match training, not serving.", show_default=False)
+]
+Ladder = Annotated[
+    bool,
+    Parameter(
+        group=TARGET,
+        help="Put the chips in order of what one of them does, in place of counts.",
+        show_default=False,
+    ),
+]
+MatchIsl = Annotated[
+    str | None, Parameter(name="--isl", group=WORK, help="Tokens of a prompt; else 2k.")
+]
+MatchOsl = Annotated[
+    str | None, Parameter(name="--osl", group=WORK, help="Tokens of an answer; else 500.")
+]
+MatchProfile = Annotated[
+    str | None,
+    Parameter(
+        name="--profile",
+        group=WORK,
+        help="Kind of requests, for what is not given: chat, rag, code, agent, batch.",
+    ),
+]
+Equal = Annotated[
+    str | None,
+    Parameter(
+        group=TARGET,
+        help="What is equal: throughput; slo, the load of --rps, --concurrency or --users; time, "
+        "days of training.",
+    ),
+]
 PrefillOn = Annotated[
     str | None,
     Parameter(group=CHIPS, show_default=False, help="Other chips that take the prompts: 8xh100."),
