@@ -169,3 +169,34 @@ def test_an_uncertain_surplus_may_turn_out_a_lack() -> None:
     assert found["owned"]["reach"] > 1 > found["owned"]["range"]["low"]
     (one,) = found["rows"]
     assert one["count"] == one["low"] == 0 < one["high"]
+
+
+def test_the_fleet_with_what_is_added_is_planned_to_be_as_fast() -> None:
+    found = asked(SMALL, "24xa100", "h20,910b", have="32xh100", **TRAINING)
+    for one in found["rows"]:
+        fleet = f"24xa100,{one['count']}x{one['chip']}"
+        plan = parity.plan_train(SMALL, fleet, gbs="1M", samples=64).to_dict()["answer"]
+        assert plan["step_time_s"] <= found["target"]["step_time_s"] * (1 + 1e-6)
+
+
+def test_the_pools_of_an_answer_are_planned_to_carry_as_much() -> None:
+    waits = {"ttft": "2s", "tpot": "50ms"}
+    found = row(LARGE, "16xa100", "910b", have="16xh100", **waits)
+    prompts, tokens = found["parts"]
+    assert (prompts["does"], tokens["does"]) == ("prompts", "decoding")
+    assert prompts["chip"] == "ascend910b2"
+    plan = parity.plan_serve(
+        LARGE, f"{tokens['chips']}x{tokens['chip']}", isl="2k", osl=500, samples=64,
+        prefill_on=f"{prompts['chips']}x{prompts['chip']}", engine_generation="current", **waits,
+    ).to_dict()["answer"]  # fmt: skip
+    carried = min(prompts["requests_per_s"], tokens["requests_per_s"])
+    assert plan["most_requests_per_s"] == pytest.approx(carried, rel=1e-6)
+
+
+def test_a_wall_says_in_figures_what_would_move_it() -> None:
+    words = {"train": True, "gbs": "64k"}
+    wall = row(SMALL, "8xa100", "h20", have="512xh100", **words)["wall"]
+    assert (wall["kind"], wall["value"]) == ("critical batch", 8)
+    assert wall["works"]
+    wall = row(LARGE, "16xa100", "t4", have="16xh100", ttft="2s", tpot="50ms")["wall"]
+    assert wall["kind"] == "latency floor"

@@ -16,6 +16,8 @@ from parity.catalogue.machine import Machine, machine
 from parity.catalogue.spec import Batch, merged, parse_fleet
 from parity.errors import Infeasible, MissingFact, UsageError
 from parity.evaluate.goodput import Stated
+from parity.layout.layout import describe
+from parity.layout.serving import describe_replica
 from parity.outputs.beside import BesideQuestion, beside_answer
 from parity.outputs.envelope import Answer
 from parity.outputs.matching_fields import MatchQuestion
@@ -26,8 +28,9 @@ from parity.search.beside_kinds import Kind, kind_of
 from parity.search.beside_serving import Load, added_serving, load_of, owned_serving
 from parity.search.beside_step import Case, Goal
 from parity.search.beside_training import added_training, owned_training
+from parity.search.beside_units import division
 from parity.search.findings import choose_dtype, note, weak_class
-from parity.search.match import quality
+from parity.search.match import MOST_NARROWED, quality
 from parity.search.mixed import MOST_KINDS, Fleet, common_dtype
 from parity.search.replica import ServingJob
 from parity.search.train import best_plans, sampled_times
@@ -71,7 +74,7 @@ def training_beside(
     Raises `UsageError`, `MissingFact`, `Infeasible` for `have`.
     """
     batches, asked = owned_chips(owned), asked_dtype(dtype)
-    goal, about = _training_goal(run, have, days, tokens_per_s, asked, drawn)
+    goal, divided, about = _training_goal(run, have, days, tokens_per_s, asked, drawn)
     held = tuple((machine(batch.chip), batch.count or 0) for batch in batches)
     own, _ = common_dtype(tuple(batch.chip for batch in batches), asked)
     job = structs.replace(run.job, dtype=own)
@@ -95,25 +98,26 @@ def training_beside(
         "training", run.arch.name, have or "", goal.step_s, job, None,
         interrupted=goal.stated is not None,
     )  # fmt: skip
-    return beside_answer(BesideQuestion(shown, owned), found, rows, about)
+    return beside_answer(BesideQuestion(shown, owned, divided), found, rows, about)
 
 
 def _training_goal(
     run: Run, have: str | None, days: Quantity | None, tokens_per_s: float | None, dtype: str,
     drawn: Sampler,
-) -> tuple[Goal, tuple[Finding, ...]]:  # fmt: skip
-    """(the step to reach, what to know of it)"""
+) -> tuple[Goal, str, tuple[Finding, ...]]:  # fmt: skip
+    """(the step to reach, how the chips that set it are divided, what to know of them)"""
     about = (*run.arch.findings, *weak_class(run.arch))
     if have is None:
         if days is not None:
-            return Goal(step_for_days(run.job, days), Stated()), about
-        return Goal(run.job.global_batch_tokens / (tokens_per_s or 1.0)), about
+            return Goal(step_for_days(run.job, days), Stated()), "", about
+        return Goal(run.job.global_batch_tokens / (tokens_per_s or 1.0)), "", about
     batch = one_kind(have, "--have", counted=True)
     own, _ = choose_dtype(batch.chip, dtype)
     job, target = structs.replace(run.job, dtype=own), machine(batch.chip)
     plan = best_plans(run.arch, job, target, run.era, batch.count or 1, 1)[0]
     relative = once(lambda draw: sampled_times(run.arch, plan, run.era, draw) / plan.time_s, drawn)
-    return Goal(plan.time_s, None, relative), (*about, *quality(target, own))
+    about = (*about, *quality(target, own))
+    return Goal(plan.time_s, None, relative), describe(plan.layout), about
 
 
 def _training_quality(held: Fleet, more: Machine, dtype: str) -> tuple[Finding, ...]:
@@ -139,7 +143,7 @@ def serving_beside(
     """
     batches = owned_chips(owned)
     words = (job, engine, *dtypes)
-    load = _serving_load(arch, have, requests_per_s, words, drawn)
+    load, divided = _serving_load(arch, have, requests_per_s, words, drawn)
     kinds, about = _held(arch, batches, words)
     fleet = fleet_of(arch, kinds, engine)
     found = owned_serving(fleet, load, drawn)
@@ -150,28 +154,34 @@ def serving_beside(
         try:
             new = kind_of(arch, machine(batch.chip), here, *words, open_=True)
             beside = fleet if len(others) == len(kinds) else fleet_of(arch, others, engine)
-            row = added_serving(arch, beside, new, load, engine, drawn)
+            few = len(wanted) <= MOST_NARROWED
+            row = added_serving(arch, beside, new, load, engine, drawn, few=few)
             more = (f for kind in (*others, new) for f in quality(kind.machine, kind.multiplied))
             rows.append(replace(row, findings=(*row.findings, *more), label=_label(batch)))
         except (Infeasible, MissingFact) as error:
             rows.append(replace(refused(batch.chip, error), label=_label(batch)))
     shown = MatchQuestion("serving", arch.name, have or "", load.requests_per_s, None, job)
-    return beside_answer(BesideQuestion(shown, owned), found, rows, (*arch.findings, *about))
+    question = BesideQuestion(shown, owned, divided)
+    return beside_answer(question, found, rows, (*arch.findings, *about))
 
 
 def _serving_load(
     arch: Architecture, have: str | None, requests_per_s: float | None,
     words: tuple[ServingJob, Engine, str, str], drawn: Sampler,
-) -> Load:  # fmt: skip
-    """The requests/s to serve: stated, or as many as the chips of `have` carry."""
+) -> tuple[Load, str]:  # fmt: skip
+    """(the requests/s to serve, stated or as many as the chips of `have` carry; how these are
+    divided)
+    """
     if have is None:
-        return Load(requests_per_s or 1.0)
+        return Load(requests_per_s or 1.0), ""
     batch = one_kind(have, "--have", counted=True)
     kind = kind_of(arch, machine(batch.chip), batch.count or 1, *words)
     load = load_of(kind)
     if load.requests_per_s == 0:
         raise kind.refusal or Infeasible(f"{have} do not hold one replica of {arch.name}.")
-    return replace(load, relative=once(load.relative, drawn) if load.relative else None)
+    parts = division(kind.able, kind.owned)
+    divided = ", ".join(f"{n:,} × {describe_replica(unit.by.layout)}" for unit, n in parts)
+    return replace(load, relative=once(load.relative, drawn) if load.relative else None), divided
 
 
 def _held(

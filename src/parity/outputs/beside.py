@@ -6,20 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parity.economics.hourly import per_chip_hour
 from parity.outputs.document import Bars, Document, Fields, Part, Table
 from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
-from parity.outputs.matching_fields import MatchQuestion, target_fields
+from parity.outputs.matching_fields import MatchQuestion, target_fields, wall_fields
 from parity.outputs.matching_parts import FEW_ROWS
 from parity.outputs.prices import price_fields
 from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
-from parity.record import Fact, Finding
+from parity.record import Finding
 from parity.search.beside import MISSING_FIGURE, Added, Duty, Owned
 from parity.search.findings import CODES
 from parity.search.run import SECONDS_A_DAY
 from parity.search.serving_plan import latency_words
 from parity.search.train import MOST_CHIPS
+from parity.timing.draw import Sampler
 from parity.units import render, significant
 
+#: Chips that a sentence names.
+MOST_NAMED = 6
 #: What each manner is called in the table.
 MANNERS = {
     "owned": "nothing to add", "replicas": "replicas of each kind", "stages": "stages of both",
@@ -35,6 +39,7 @@ class BesideQuestion:
 
     match: MatchQuestion
     owned: str
+    have: str = ""  # how the chips that set the target are divided
 
 
 def beside_answer(
@@ -89,9 +94,7 @@ def _owned_fields(owned: Owned) -> dict[str, object]:
 
 
 def _row_fields(row: Added) -> dict[str, object]:
-    spread, price = row.spread, price_fields(row.chip)
-    hour = price["usd_per_chip_hour"]
-    usd = hour.value * row.count if isinstance(hour, Fact) and row.count is not None else None
+    spread, cost = row.spread, _hourly(row)
     return {
         "chip": row.chip.id,
         "label": row.name,
@@ -104,10 +107,11 @@ def _row_fields(row: Added) -> dict[str, object]:
         "reach": row.reach,
         "bound_by": row.bound_by,
         "reason": row.reason or None,
+        "wall": wall_fields(row.wall) if row.wall else None,
         "parts": [_duty_fields(duty) for duty in row.duties],
         "idle": [{"chip": chip.id, "chips": count} for chip, count in row.idle],
-        **price,
-        "usd_per_hour": usd,
+        **price_fields(row.chip),
+        "usd_per_hour": cost[1] if cost else None,
     }
 
 
@@ -136,11 +140,11 @@ def _sentence(question: BesideQuestion, owned: Owned, rows: Sequence[Added]) -> 
     counts = [f"{row.count:,} {row.name} ({_ends(row)})" for row in rows if row.count is not None]
     never = [r.name for r in rows if r.count is None and r.bound_by != MISSING_FIGURE]
     unknown = [r.name for r in rows if r.count is None and r.bound_by == MISSING_FIGURE]
-    end = f"; no number of {', '.join(never)} does" if never else ""
-    end += f"; of {', '.join(unknown)} a figure is missing" if unknown else ""
+    end = f"; no number of {_listed(never)} does" if never else ""
+    end += f"; of {_listed(unknown)} a figure is missing" if unknown else ""
     if not counts:
         return f"{first}; nothing asked for makes up the rest{end}."
-    return f"{first}; {' or '.join(counts)} beside them make up the rest{end}."
+    return f"{first}; {_listed(counts, ' or ')} beside them make up the rest{end}."
 
 
 def _reach(owned: Owned) -> str:
@@ -161,7 +165,8 @@ def _ends(row: Added) -> str:
 
 def _given(question: BesideQuestion, owned: Owned) -> Fields:
     does = f"{_reach(owned)} of the target by themselves" if owned.reach else owned.reason
-    rows = [*_target(question.match), (f"owned: {question.owned}", does)]
+    have = [(question.match.have, question.have)] if question.have else []
+    rows = [*_target(question.match), *have, (f"owned: {question.owned}", does)]
     rows += [(f"  {duty.chips:,} {duty.chip.id}", _does(duty)) for duty in owned.duties]
     return Fields(rows=tuple(rows))
 
@@ -205,18 +210,27 @@ def _does(duty: Duty) -> str:
 
 
 def _table(rows: Sequence[Added]) -> Table:
-    """One row a wanted chip."""
-    cells = []
-    for row in rows:
-        if row.count is None:
-            reach = significant(row.reach) if row.reach else ""
-            cells.append((row.name, "—", "", "see below", reach, row.bound_by))
-            continue
-        reach = significant(row.reach) if row.reach else ""
-        cells.append(
-            (row.name, f"{row.count:,}", _ends(row), MANNERS[row.manner], reach, row.bound_by)
-        )
-    return Table(("chip", "add", "range", "how", "reach", "bound by"), tuple(cells), "lrrlrl")
+    """One row a wanted chip; costs only where any chip has a price."""
+    costs = [_hourly(row) for row in rows]
+    columns: list[tuple[str, str, list[str]]] = [
+        ("chip", "l", [row.name for row in rows]),
+        ("add", "r", ["—" if row.count is None else f"{row.count:,}" for row in rows]),
+        ("range", "r", ["" if row.count is None else _ends(row) for row in rows]),
+        ("how", "l", [MANNERS.get(row.manner, "see below") for row in rows]),
+        ("reach", "r", [significant(row.reach) if row.reach else "" for row in rows]),
+    ]
+    if any(costs):
+        words = [f"{significant(cost[1])} {cost[0]}" if cost else "" for cost in costs]
+        columns.append(("USD/h", "r", words))
+    columns.append(("bound by", "l", [row.bound_by for row in rows]))
+    titles, align, cells = zip(*columns, strict=True)
+    return Table(titles, tuple(zip(*cells, strict=True)), "".join(align))
+
+
+def _hourly(row: Added) -> tuple[str, float] | None:
+    """(own or rent, USD an hour of the chips added); None without a price. [USD/h]"""
+    found = per_chip_hour(row.chip, Sampler()) if row.count else None
+    return found and (found[0], found[1].value * (row.count or 0))
 
 
 def _bars(rows: Sequence[Added]) -> tuple[Bars, ...]:
@@ -260,5 +274,18 @@ def _uncertain(rows: Sequence[Added]) -> tuple[Fields, ...]:
 
 def _walls(rows: Sequence[Added]) -> tuple[Fields, ...]:
     """Why chips have no count."""
-    found = tuple((row.name, row.reason) for row in rows if row.count is None)
+    found = tuple((row.name, _why_none(row)) for row in rows if row.count is None)
     return (Fields(rows=found, title="no count"),) if found else ()
+
+
+def _why_none(row: Added) -> str:
+    if row.wall is None:
+        return row.reason
+    works = f" What works: {'; '.join(row.wall.works)}." if row.wall.works else ""
+    return f"{row.wall.words}{works}"
+
+
+def _listed(names: Sequence[str], word: str = ", ") -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return word.join(names[:MOST_NAMED]) + more

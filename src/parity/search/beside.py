@@ -12,6 +12,7 @@ from parity.errors import Infeasible, MissingFact
 from parity.record import Finding
 from parity.search.train import MOST_CHIPS, in_nodes
 from parity.search.uncertainty import Spread
+from parity.search.walls import Obstacle
 
 #: What stands in the way of a chip that the catalogue does not hold enough of.
 MISSING_FIGURE = "missing figure"
@@ -57,6 +58,7 @@ class Added:
     duties: tuple[Duty, ...] = ()
     reason: str = ""  # the wall
     idle: tuple[tuple[Chip, int], ...] = ()  # owned chips that take no part
+    wall: Obstacle | None = None  # in figures
     spread: Spread | None = None  # of the count, in whole nodes
     findings: tuple[Finding, ...] = ()
     label: str = ""  # what was asked for, where that is not the plain chip

@@ -7,7 +7,7 @@ way that takes the fewest added chips is the answer; two pools over two kinds mu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from parity.search.prefill import Prefill, prompt_load
 from parity.search.serve import bound_by
 from parity.search.train import MOST_CHIPS
 from parity.search.uncertainty import Answering, Spread, spread
+from parity.search.walls_serving import ServingCase, serving_wall
 from parity.timing.draw import USUAL_SAMPLES, Sampler
 from parity.timing.engine import Engine
 from parity.units import significant
@@ -100,10 +101,13 @@ def added_serving(
     load: Load,
     engine: Engine,
     sampler: Sampler = USUAL_SAMPLES,
+    *,
+    few: bool = True,
 ) -> Added:
     """How many chips of a kind, whole nodes, reach the load beside the owned ones.
 
-    new: the kind, open, with what is owned of it, which is then not in `fleet`.
+    new: the kind, open, with what is owned of it, which is then not in `fleet`. few: say also what
+    knowing a figure would leave of the range, and what would move a wall.
     """
     chip, node, target = new.machine.chip, new.machine.node, load.requests_per_s
     stated = float(np.ravel(carries(fleet))[0]) + float(most(new.able, np.float64(new.owned)))
@@ -112,7 +116,7 @@ def added_serving(
         (Way(), float(new.owned)) if suffices else best_way(arch, target, fleet, new, engine)
     )
     if not total <= MOST_CHIPS:
-        return _wall(arch, fleet, new, load, engine)
+        return _wall(arch, fleet, new, load, engine, few=few)
     count = 0 if suffices else int(more_in_nodes(total, new.owned, node))
     found = list(groups(target, fleet, new, way))
     if suffices and new.owned:
@@ -130,14 +134,16 @@ def added_serving(
         bound_by=bound,
         duties=duties(found),
         idle=_idle(fleet, found),
-        spread=_spread(fleet, new, way, load, sampler).through(
+        spread=_spread(fleet, new, way, load, sampler, few=few).through(
             lambda chips: float(more_in_nodes(chips, new.owned, node))
         ).holding(float(count)),
         findings=(*new.findings, *serving_findings(found), *_apart(fleet, new)),
     )  # fmt: skip
 
 
-def _spread(fleet: Fleet, new: Kind, way: Way, load: Load, sampler: Sampler) -> Spread:
+def _spread(
+    fleet: Fleet, new: Kind, way: Way, load: Load, sampler: Sampler, *, few: bool
+) -> Spread:
     """The range of the chips needed of the added kind, owned ones included; each sample takes the
     better of the way chosen and of replicas of their own.
     """
@@ -151,17 +157,20 @@ def _spread(fleet: Fleet, new: Kind, way: Way, load: Load, sampler: Sampler) -> 
         counts = [needed(asked, seen, kind, one) for one in ways]
         return np.minimum(np.min(np.broadcast_arrays(*counts), axis=0), MOST_CHIPS)
 
-    return spread(chips, sampler)
+    return spread(chips, sampler, narrowed=few)
 
 
-def _wall(arch: Architecture, fleet: Fleet, new: Kind, load: Load, engine: Engine) -> Added:
+def _wall(
+    arch: Architecture, fleet: Fleet, new: Kind, load: Load, engine: Engine, *, few: bool
+) -> Added:
     """No number does: the kind serves nothing here, or waits for the owned kind it works with."""
     share = limit_of(arch, fleet, new, engine) / load.requests_per_s
     owned = float(np.ravel(carries(fleet))[0]) / load.requests_per_s
     chip = new.machine.chip
     if new.refusal is not None and share <= owned * (1 + 1e-9):
+        case = ServingCase(arch, new.job, new.machine, engine, new.job.precision.kv)
         row = refused(chip, new.refusal)
-        return Added(chip, None, "", share, row.bound_by, reason=row.reason, findings=row.findings)
+        return replace(row, reach=share, wall=serving_wall(case, moved=few))
     names = " and ".join(f"{kind.owned:,} {kind.machine.chip.id}" for kind in fleet.kinds)
     words = (
         f"{chip.id} does one phase within these latencies, and {names} do the other for "

@@ -16,12 +16,13 @@ from parity.errors import Infeasible
 from parity.layout.layout import describe, to_dict
 from parity.record import Finding
 from parity.search.beside import Added, Duty, Owned, more_in_nodes
-from parity.search.beside_step import Case, Goal, added, ways_beside
+from parity.search.beside_step import Case, added, ways_beside
 from parity.search.findings import note
 from parity.search.mixed import best_mixed, joined_findings
 from parity.search.mixed_step import MixedStep, Way, mixed_step, step_samples, what_binds
 from parity.search.train import MOST_CHIPS, Wall
 from parity.search.uncertainty import Spread, spread
+from parity.search.walls import TrainingCase, training_wall
 from parity.timing.draw import USUAL_SAMPLES, Sampler
 
 #: Where the owned chips may turn out too slow, a reserve is sized for a step so much shorter.
@@ -64,7 +65,7 @@ def added_training(
         )
     ways, walls = ways_beside(case, more)
     if not ways:
-        return _wall(more, walls, case.goal)
+        return _wall(case, more, walls)
     way = min(ways, key=lambda way: (added(way, more), way.run_s))
     count = int(more_in_nodes(added(way, more), owned_more, more.node))
     idle = _idle(case, way)
@@ -127,13 +128,17 @@ def _spread(
     )
 
 
-def _wall(more: Machine, walls: list[Wall], goal: Goal) -> Added:
-    """No number does: the wall of the way that comes nearest."""
-    nearest = min(walls, key=lambda wall: wall.fastest.time_s if wall.fastest else np.inf)
-    reach = goal.step_s / nearest.fastest.time_s if nearest.fastest else None
-    message = f"No number of {more.chip.id} beside them is in time: {nearest.reason}."
-    wall = note("P104", message, "error", "a larger --gbs, or more time")
-    return Added(more.chip, None, "", reach, "P104", reason=nearest.reason, findings=(wall,))
+def _wall(case: Case, more: Machine, walls: list[Wall]) -> Added:
+    """No number does: what stands in the way of the kind alone, the set of no owned ones."""
+    alone, goal = walls[-1], case.goal
+    asked = TrainingCase(case.arch, case.job, more, case.software, goal.step_s, goal.stated)
+    wall = training_wall(asked, alone)
+    reach = goal.step_s / alone.fastest.time_s if alone.fastest else None
+    message = f"No number of {more.chip.id} is in time beside them. {wall.words}"
+    found = note("P104", message, "error", "a larger --gbs, or more time")
+    return Added(
+        more.chip, None, "", reach, "P104", reason=wall.words, findings=(found,), wall=wall
+    )
 
 
 def duties(case: Case, way: Way) -> tuple[Duty, ...]:
