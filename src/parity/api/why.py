@@ -159,6 +159,12 @@ def _known_model(name: str, what: str) -> None:
 def _matched(old: Kept, words: dict[str, Any], *, chosen: bool) -> tuple[dict[str, Any], str]:
     """The words of the plan that a match found for the first chip that does the work."""
     words.pop("days", None)
+    owned = words.pop("owned", None)
+    if owned and not words["train"] and not chosen:
+        raise UsageError(
+            f"{old.what} is of chips that serve beside others, each apart; say which to explain, as "
+            "in `parity why LAST --on 16xh20`."
+        )
     if not words["train"]:
         words = {"isl": "2k", "osl": 500, "ttft": "none", "tpot": "none", **words}
     if chosen:
@@ -169,7 +175,8 @@ def _matched(old: Kept, words: dict[str, Any], *, chosen: bool) -> tuple[dict[st
             f"{old.what} is of a match in which no chip has a count; say which to explain, as in "
             "`parity why LAST --on 16xh20`."
         )
-    words["on"] = f"{row.count}x{row.label}"
+    beside = f"{owned}," if owned else ""
+    words["on"] = f"{beside}{row.count}x{row.label}"
     return words, f"--on {words['on']}, the first of the match that does the work"
 
 
