@@ -91,7 +91,8 @@ def _ranged(span: Span, digits: int = 1) -> str:
 
 
 def _percent(span: Span) -> str:
-    return f"{100 * span.value:+.0f} % ({100 * span.low:+.0f} to {100 * span.high:+.0f})"
+    value, low, high = (round(100 * end) for end in (span.value, span.low, span.high))
+    return f"{value:+d} % ({low:+d} to {high:+d})"
 
 
 def _bars(rungs: Sequence[Rung], phase: str) -> Bars:
