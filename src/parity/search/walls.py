@@ -125,7 +125,7 @@ def batch_wall(case: TrainingCase, wall: Wall) -> Obstacle:
             f"A global batch of {sequences:,} sequences does not divide over {ideal:,.0f} chips, "
             "the fewest that could at the peak"
         )
-    needed, works = _larger_batch(case)
+    needed, works = _larger_batch(case, wall)
     return Obstacle("critical batch", sequences, needed, "1", f"{words}.", _parts(wall), works)
 
 
@@ -134,7 +134,7 @@ def floor_wall(case: TrainingCase, wall: Wall) -> Obstacle:
     assert wall.fastest is not None
     parts, whole = _parts(wall), wall.fastest.time_s
     words = f"B{_reach(case, wall)[1:]}: {listed(parts, whole)}"
-    _, works = _larger_batch(case)
+    _, works = _larger_batch(case, wall)
     return Obstacle("latency floor", whole, case.time_s, "s", f"{words}.", parts, works)
 
 
@@ -151,7 +151,7 @@ def link_wall(case: TrainingCase, wall: Wall) -> Obstacle:
         f"B{_reach(case, wall)[1:]}, {100 * share:.0f} % of it exchanges between chips: "
         f"{listed(parts, whole)}."
     )
-    _, works = _larger_batch(case)
+    _, works = _larger_batch(case, wall)
     if now is None:
         return Obstacle("link", whole, case.time_s, "s", words, parts, works)
     found = first_that(
@@ -206,27 +206,30 @@ def peak_wall(case: TrainingCase) -> Obstacle:
     return Obstacle("peak", MOST_CHIPS, ideal, "1", words)
 
 
-def _larger_batch(case: TrainingCase) -> tuple[int | None, tuple[str, ...]]:
+def _larger_batch(case: TrainingCase, wall: Wall) -> tuple[int | None, tuple[str, ...]]:
     """(sequences of a batch that would do at as many tokens/s, in words with the chips)
 
-    Just beyond the wall the count is still high: the next larger batch is told too where it takes
-    half as many chips.
+    A replica takes as long for its last sequence in any batch, so that the batch, and with it the
+    time for it, must be as many times as large as the fastest step is too long. Just beyond the wall
+    the count is still high: the next larger batch is told too where it takes half as many chips.
     """
     job, sequences = case.job, case.job.global_batch_sequences
-
-    def planned(times: float) -> TrainingPlan | None:
+    least = wall.fastest.time_s / case.time_s if wall.fastest else 1.0
+    plans: list[TrainingPlan] = []
+    for times in (times for times in MULTIPLES if times >= least):
         more = math.ceil(sequences * times)
         larger = structs.replace(job, global_batch_tokens=more * job.seq_len)
-        return case.planned(job=larger, time_s=case.time_s * more / sequences)
-
-    found = first_that(MULTIPLES, planned)
-    if not found:
-        return None, ()
-    plans = [found[1]]
-    after = MULTIPLES[MULTIPLES.index(found[0]) + 1 :]
-    if after and (next_one := planned(after[0])) and 2 * next_one.chips <= found[1].chips:
-        plans.append(next_one)
-    return plans[0].job.global_batch_sequences, tuple(
+        found = case.planned(job=larger, time_s=case.time_s * more / sequences)
+        if found is None:
+            continue
+        if not plans:
+            plans.append(found)
+            continue
+        if 2 * found.chips <= plans[0].chips:
+            plans.append(found)
+        break
+    needed = plans[0].job.global_batch_sequences if plans else None
+    return needed, tuple(
         f"--gbs {_tokens(plan.job.global_batch_tokens)} ({plan.chips:,} chips)" for plan in plans
     )
 
