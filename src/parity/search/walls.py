@@ -210,7 +210,7 @@ def _larger_batch(case: TrainingCase, wall: Wall) -> tuple[int | None, tuple[str
     """(sequences of a batch that would do at as many tokens/s, in words with the chips)
 
     A replica takes as long for its last sequence in any batch, so that the batch, and with it the
-    time for it, must be as many times as large as the fastest step is too long. Just beyond the wall
+    time for it, must be as many times as large as the fastest step is too long. Just beyond a wall
     the count is still high: the next larger batch is told too where it takes half as many chips.
     """
     job, sequences = case.job, case.job.global_batch_sequences
