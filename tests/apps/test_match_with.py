@@ -74,3 +74,15 @@ def test_a_chip_with_figures_of_the_users_own_is_called_by_them(run):
     ]
     assert [row["label"] for row in rows] == ["h20-96", "h20-96@compute.dense.bf16=296TFLOP/s"]
     assert rows[1]["count"] < rows[0]["count"]
+
+
+def test_why_follows_the_fleet_that_trains_and_one_kind_of_those_that_serve(run):
+    count = run(*TRAINING, "--with", "8xa100", "--want", "h20", "--json").json["answer"]["rows"][0]
+    told = run("why", "-q")
+    assert told.code == 0
+    assert f"8 x A100 SXM4 80GB and {count['count']} x H20 96GB" in " ".join(told.out.split())
+    run(*SERVING, "--with", "8xa100", "--want", "h20")
+    refused = run("why")
+    assert refused.code == 2
+    assert "--on 16xh20" in refused.err
+    assert run("why", "LAST", "--on", "8xh20", "-q").code == 0

@@ -162,8 +162,8 @@ def _matched(old: Kept, words: dict[str, Any], *, chosen: bool) -> tuple[dict[st
     owned = words.pop("owned", None)
     if owned and not words["train"] and not chosen:
         raise UsageError(
-            f"{old.what} is of chips that serve beside others, each apart; say which to explain, as "
-            "in `parity why LAST --on 16xh20`."
+            f"{old.what} is of kinds of chip that serve each apart; say which to explain, as in "
+            "`parity why LAST --on 16xh20`."
         )
     if not words["train"]:
         words = {"isl": "2k", "osl": 500, "ttft": "none", "tpot": "none", **words}
