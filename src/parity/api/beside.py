@@ -30,7 +30,8 @@ from parity.search.beside_step import Case, Goal
 from parity.search.beside_training import added_training, owned_training
 from parity.search.beside_units import division
 from parity.search.findings import choose_dtype, note, weak_class
-from parity.search.match import MOST_NARROWED, quality
+from parity.search.match import quality
+from parity.search.match_serving import MOST_NARROWED
 from parity.search.mixed import MOST_KINDS, Fleet, common_dtype
 from parity.search.replica import ServingJob
 from parity.search.train import best_plans, sampled_times
