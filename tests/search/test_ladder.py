@@ -144,6 +144,23 @@ def test_half_way_is_half_way_in_the_logarithm():
     assert (at[0], part[0]) == (0, pytest.approx(0.5))
 
 
+def test_a_changed_chip_is_another_and_never_a_step():
+    plain, better = ladder("h100,h100@memory.bandwidth=6TB/s")
+    assert (plain["label"], better["label"]) == ("h100-sxm", "h100-sxm@memory.bandwidth=6TB/s")
+    one, other = (rung["phases"][1] for rung in (plain, better))
+    assert other["tokens_per_s"]["value"] > one["tokens_per_s"]["value"]
+    assert one["generations_behind"]["value"] == pytest.approx(1, abs=1e-6)
+    assert other["generations_behind"]["value"] < 0.9
+
+
+def test_a_step_without_the_dtype_asked_for_runs_in_its_own():
+    answer = match("llama-3.1-70b", want="h20,v100", ladder=True, dtype="fp8").to_dict()["answer"]
+    assert [step["chip"] for step in answer["steps"]] == list(FLAGSHIPS)
+    h20, v100 = answer["rungs"]
+    assert h20["phases"]
+    assert "fp8" in v100["reason"]
+
+
 def test_more_samples_keep_the_stated_speed():
     few = ladder("h20", samples=64)[0]["tokens_per_s"]
     assert few == ladder("h20", samples=256)[0]["tokens_per_s"]

@@ -33,7 +33,7 @@ def ladder_answer(
     """
     phases = list(dict.fromkeys(phase for rung in rungs for phase in rung.tokens_per_s))
     shown = _with_steps(rungs, steps)
-    without = tuple((rung.chip.id, rung.reason) for rung in rungs if rung.reason)
+    without = tuple((rung.name, rung.reason) for rung in rungs if rung.reason)
     content = {
         "answer": {
             "question": "ladder",
@@ -49,15 +49,17 @@ def ladder_answer(
     document = Document(
         sentence=_sentence(model, rungs, steps, phases, work),
         parts=(*parts, *_words(shown, rungs, phases), *_missing(without)),
-        next=(f"parity chips {' '.join(rung.chip.id for rung in rungs[:3])} --compare",),
+        next=(
+            f"parity chips {' '.join(dict.fromkeys(rung.chip.id for rung in rungs[:3]))} --compare",
+        ),
     )
     code = 0 if phases else NOT_FEASIBLE
     return Answer(command="match", content=content, document=document, exit_code=code, keep=True)
 
 
 def _with_steps(rungs: Sequence[Rung], steps: Sequence[Rung]) -> tuple[Rung, ...]:
-    own = {rung.chip.id for rung in rungs}
-    return (*rungs, *(step for step in steps if step.chip.id not in own))
+    own = {rung.name for rung in rungs}
+    return (*rungs, *(step for step in steps if step.name not in own))
 
 
 def _sentence(
@@ -68,22 +70,22 @@ def _sentence(
     told = [text for rung in rungs if (text := _behind(rung, steps, phases))]
     if not told:
         orders = [
-            f"{phase} {' < '.join(rung.chip.id for rung in in_order(rungs, phase))}"
+            f"{phase} {' < '.join(rung.name for rung in in_order(rungs, phase))}"
             for phase in phases
         ]
         return f"{work} of {model}, from the slowest chip to the fastest: {'; '.join(orders)}."
     more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-    newest = steps[-1].chip.id
+    newest = steps[-1].name
     return f"{work} of {model}, generations behind {newest}: {'; '.join(told[:MOST_TOLD])}{more}."
 
 
 def _behind(rung: Rung, steps: Sequence[Rung], phases: Sequence[str]) -> str:
     """`h20-96 2.5 (2.4–2.7) in prefill, 1.5 (1.3–1.7) in decode`, of a chip that is no step."""
-    if rung.chip.id in {step.chip.id for step in steps}:
+    if rung.name in {step.name for step in steps}:
         return ""
     found = [(phase, where) for phase in phases if (where := standing(rung, steps, phase))]
     words = ", ".join(f"{_ranged(where.behind)} in {phase}" for phase, where in found)
-    return f"{rung.chip.id} {words}" if words else ""
+    return f"{rung.name} {words}" if words else ""
 
 
 def _ranged(span: Span, digits: int = 1) -> str:
@@ -100,7 +102,7 @@ def _bars(rungs: Sequence[Rung], phase: str) -> Bars:
     spans = [speed(rung, phase) for rung in order]
     rows = tuple(
         (
-            rung.chip.id,
+            rung.name,
             span.value,
             f"{significant(span.value)} ({significant(span.low)}–{significant(span.high)})",
         )
@@ -118,8 +120,8 @@ def _table(steps: Sequence[Rung], rungs: Sequence[Rung], phase: str) -> Table:
         ratio = _ranged(over(rung, newest, phase), 2) if newest else "—"
         where = standing(rung, steps, phase)
         behind, year = (_ranged(where.behind), _ranged(where.year)) if where else ("—", "—")
-        rows.append((rung.chip.id, ratio, behind, year))
-    name = newest.chip.id if newest else "the newest"
+        rows.append((rung.name, ratio, behind, year))
+    name = newest.name if newest else "the newest"
     columns = (phase, f"of {name}", "generations behind", "as of")
     return Table(columns, tuple(rows), "lrrr")
 
@@ -130,7 +132,7 @@ def _words(
     """Between which chips each lies, and how far from the nearer of them."""
     rows = tuple(
         (
-            rung.chip.id,
+            rung.name,
             "; ".join(
                 _beside(phase, *between(shown, rung, phase))
                 for phase in phases
@@ -151,10 +153,10 @@ def _beside(phase: str, below: Neighbour | None, above: Neighbour | None) -> str
         return f"in {phase} alone"
     near = min(sides, key=lambda one: abs(math.log1p(one.faster.value)))
     if below and above:
-        where = f"between {below.rung.chip.id} and {above.rung.chip.id}"
+        where = f"between {below.rung.name} and {above.rung.name}"
     else:
-        where = f"above {near.rung.chip.id}" if below else f"below {near.rung.chip.id}"
-    return f"in {phase} {where}: {near.rung.chip.id} {_percent(near.faster)}"
+        where = f"above {near.rung.name}" if below else f"below {near.rung.name}"
+    return f"in {phase} {where}: {near.rung.name} {_percent(near.faster)}"
 
 
 def _missing(without: tuple[tuple[str, str], ...]) -> tuple[Fields, ...]:
@@ -166,6 +168,7 @@ def _fields(
 ) -> dict[str, object]:
     return {
         "chip": rung.chip.id,
+        "label": rung.name,
         "tokens_per_s": rung.tokens_per_s,
         "phases": [
             _phase_fields(shown, steps, rung, phase)
@@ -196,7 +199,11 @@ def _span_fields(span: Span) -> dict[str, float]:
 
 
 def _neighbour_fields(one: Neighbour | None) -> dict[str, object] | None:
-    return {"chip": one.rung.chip.id, "faster": _span_fields(one.faster)} if one else None
+    return (
+        {"chip": one.rung.chip.id, "label": one.rung.name, "faster": _span_fields(one.faster)}
+        if one
+        else None
+    )
 
 
 def _step_fields(step: Rung) -> dict[str, object]:
@@ -204,5 +211,4 @@ def _step_fields(step: Rung) -> dict[str, object]:
         "chip": step.chip.id,
         "year": step.chip.year.value if step.chip.year else None,
         "tokens_per_s": step.tokens_per_s,
-        "reason": step.reason or None,
     }

@@ -70,7 +70,7 @@ def _rows(found: dict[str, Any], known: dict[str, Chip], chips: Sequence[Chip]) 
         pairs = zip(found["rows"], chips, strict=True)
         return [_Row(row["label"], chip, row["count"] or 1) for row, chip in pairs]
     if "rungs" in found:
-        return [_Row(rung["chip"], known[rung["chip"]], 1) for rung in found["rungs"]]
+        return [_Row(rung["label"], known[rung["chip"]], 1) for rung in found["rungs"]]
     if "parts" in found:
         return [_Row(part["chip"], known[part["chip"]], part["chips"]) for part in found["parts"]]
     pools = [pool for name in ("prefill", "decode") if (pool := found["layout"].get(name))]

@@ -50,6 +50,12 @@ class Rung:
     tokens_per_s: dict[str, float]
     reason: str = ""
     samples: dict[str, Number] = field(default_factory=dict)
+    label: str = ""  # what was asked for, where that is not the plain chip
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.label or self.chip.id
 
 
 def serving_rungs(
@@ -135,7 +141,7 @@ def _why(error: Infeasible | MissingFact) -> str:
 def in_order(rungs: Iterable[Rung], phase: str) -> tuple[Rung, ...]:
     """Those that do the phase, the slowest first."""
     able = [rung for rung in rungs if phase in rung.tokens_per_s]
-    return tuple(sorted(able, key=lambda rung: (rung.tokens_per_s[phase], rung.chip.id)))
+    return tuple(sorted(able, key=lambda rung: (rung.tokens_per_s[phase], rung.name)))
 
 
 @dataclass(frozen=True)

@@ -180,5 +180,10 @@ def in_order(wanted: tuple[Batch, ...], rows: list[Row]) -> list[Row]:
     """Rows as they were asked for; a chip with overrides is called by them."""
     place = {id(batch.chip): i for i, batch in enumerate(wanted)}
     ordered = sorted(rows, key=lambda row: place[id(row.chip)])
-    labels = {id(b.chip): f"{b.chip.id}@{b.text.split('@', 1)[1]}" for b in wanted if "@" in b.text}
+    labels = {id(batch.chip): label_of(batch) for batch in wanted}
     return [replace(row, label=labels.get(id(row.chip), "")) for row in ordered]
+
+
+def label_of(batch: Batch) -> str:
+    """`h20-96@memory.bandwidth=5TB/s`: a chip by what was changed of it; empty for a plain one."""
+    return f"{batch.chip.id}@{batch.text.split('@', 1)[1]}" if "@" in batch.text else ""
