@@ -337,6 +337,12 @@ class TestOwnRentOrBuy:
         whole, left = (books(run, *OWN, *words) for words in ((), ("--residual", "20%")))
         assert left["usd_per_chip_hour"] < whole["usd_per_chip_hour"]
 
+    @pytest.mark.parametrize("asked", ["in=0,out=0", "in=1", "in=-1,out=2"])
+    def test_prices_of_buying_that_are_none(self, run, asked):
+        done = run(*ONE, "--buy", asked)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("error: --buy")
+
     def test_words_about_buying_that_are_none(self, run):
         done = run(*ONE, "--buy", "deepseek-v33")
         assert (done.code, done.out) == (2, "")

@@ -185,7 +185,20 @@ def _with_node(made: Recipe, change: Callable[[Node], Node]) -> Recipe:
 def _yields(text: Quantity | None) -> tuple[Fact, ...]:
     if text is None:
         return ()
-    return _listed(str(text), lambda one: _fact(one, "fraction", "--yield", least=0.001, most=1.0))
+    return _listed(str(text), _share)
+
+
+def _share(text: str) -> Fact:
+    """A share of the dies that are sold. Raises `BadQuantity`."""
+    try:
+        return _fact(text, "fraction", "--yield", least=0.001, most=1.0)
+    except BadQuantity as error:
+        if "low to high" in str(error):
+            raise
+        raise BadQuantity(
+            f"--yield is {shorten(text)!r}; a share of the dies above 0 and up to 1 was expected, "
+            "as in `40%`."
+        ) from None
 
 
 def _listed(text: str, read: Callable[[str], T]) -> tuple[T, ...]:
@@ -199,11 +212,6 @@ def _fact(
     found = stated(str(text), unit, what)
     if least <= found.low and found.high <= most:
         return found
-    if unit == "fraction":
-        raise BadQuantity(
-            f"{what} is {shorten(str(text))!r}; a share of the dies above 0 and up to 1 was "
-            "expected, as in `40%`."
-        )
     above = f" to {most:g}" if most < float("inf") else " on"
     raise BadQuantity(
         f"{what} is {shorten(str(text))!r}; a value from {least:g}{above} was expected."

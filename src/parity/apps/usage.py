@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError
 from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
 
@@ -17,6 +19,7 @@ def usage_error(error: CycloptsError, common: tuple[str, ...]) -> UsageError:
     hint = f"See `{chain} --help`."
     unused = error.unused_tokens or [""]
     options = (*_options(error.app), *common)
+    negative = [word for word in unused if re.match(r"-[\d.]", word)]
     stray = [word for word in unused if word.startswith("--") and word not in options]
     match error:
         case UnknownCommandError() if unused[0].startswith("-"):
@@ -28,6 +31,11 @@ def usage_error(error: CycloptsError, common: tuple[str, ...]) -> UsageError:
             return UnknownName("option", error.token.keyword or error.token.value, options, hint)
         case MissingArgumentError() if stray:
             return UnknownName("option", stray[0].split("=")[0], options, hint)
+        case MissingArgumentError() if error.argument and negative:
+            return UsageError(
+                f"A value that begins with a dash is written with `=`: "
+                f"`{error.argument.name}={negative[0]}`. {hint}"
+            )
         case MissingArgumentError() if error.argument:
             return UsageError(f"`{chain}` needs a value for {error.argument.name}. {hint}")
         case UnusedCliTokensError():

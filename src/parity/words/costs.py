@@ -176,7 +176,7 @@ def _name(unit: str) -> str:
     return "" if unit in ("1", "fraction") else f"{unit} "
 
 
-def selling(text: str, model: str, on: date) -> TokenPrices:
+def selling(text: str, model: str, on: date, option: str = "--sell") -> TokenPrices:
     """Prices of tokens: `in=0.55,out=2.19,cached=0.14`, or whose they are.
 
     Raises `UsageError`, `UnknownName`.
@@ -190,12 +190,12 @@ def selling(text: str, model: str, on: date) -> TokenPrices:
         kind = kind.strip().lower()
         if kind not in TOKEN_KINDS:
             raise UnknownName("price of tokens", kind, TOKEN_KINDS, "As in `in=0.55,out=2.19`.")
-        given[kind] = quantity(value.strip(), "USD", f"--sell {kind}", least=0, most=1e6)
+        given[kind] = quantity(value.strip(), "USD", f"{option} {kind}", least=0, most=1e6)
     missing = [kind for kind in ("in", "out") if kind not in given]
     if missing:
-        raise UsageError(f"--sell lacks {' and '.join(missing)}, as in `in=0.55,out=2.19`.")
+        raise UsageError(f"{option} lacks {' and '.join(missing)}, as in `in=0.55,out=2.19`.")
     if given["in"].high == given["out"].high == 0:
-        raise UsageError("--sell asks nothing for tokens; a service that is free has no margin.")
+        raise UsageError(f"{option} asks nothing for tokens; a service that is free has no margin.")
     cached = given.get("cached", given["in"])
     return TokenPrices(text, "", given["in"], cached, given["out"])
 
@@ -237,7 +237,7 @@ def list_prices(model: str, what: Money, buy: str | None = None) -> TokenPrices 
     Raises `UsageError`, `UnknownName` for words of `buy`.
     """
     if buy is not None:
-        return selling(buy, model, what.on)
+        return selling(buy, model, what.on, "--buy")
     try:
         return prices.token_prices(spelled(model) or model, what.on)
     except UsageError:
