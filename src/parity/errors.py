@@ -8,6 +8,7 @@
     │   │   └── BadCatalogue    2  a catalogue file that breaks the schema
     │   └── NeedsExtra          2  an optional library is not installed
     ├── MissingFact             3  the catalogue does not hold a figure the answer needs
+    │   └── NoPrice             3  nobody published a price of it
     └── Infeasible              3  no plan exists; carries the findings that say why
 
 A message says what was asked, what is true, and what to do, in one sentence or two.
@@ -77,6 +78,13 @@ class MissingFact(ParityError):
             f"`{item}` has no published {field}, and this answer needs it. "
             f"Supply it as `{item}@{field}={example}`, or add it with a source to the catalogue."
         )
+
+
+class NoPrice(MissingFact):
+    """Nobody published a price of this."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
 
 
 class Infeasible(ParityError):

@@ -141,6 +141,7 @@ def test_pages_and_charts_are_written(run, tmp_path):
         (("ppu",), 2, "--node"),
         (("ppu", "--node", "smic-n2"), 3, "ppu-96@die.area=600mm2"),
         (("wse3",), 3, "wafer-scale"),
+        (("h20", "--hbm", "6xcxmt-hbm3"), 3, "Nobody published a price of CXMT HBM3"),
         (("h20", "--node", "tsmc-2", "--volume", "1M"), 3, "No design cost"),
         (("--supply", "smic"), 2, "smic-7nm-2025"),
         (("--supply", "none.toml"), 2, "no file"),

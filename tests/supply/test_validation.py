@@ -63,5 +63,13 @@ def test_memory_costs_what_it_cost_on_the_day(day, dollars):
 
 def test_the_newest_price_is_taken_where_no_day_is_said():
     for one in tables.memories().values():
-        assert one.usd_per_gb == one.prices[-1].price
+        assert one.usd_per_gb == (one.prices[-1].price if one.prices else None)
         assert [price.since for price in one.prices] == sorted(p.since for p in one.prices)
+
+
+def test_memory_without_a_published_price_is_priced_by_the_user_alone(run):
+    words = ("fab", "h20", "--hbm", "6xcxmt-hbm3")
+    assert run(*words).code == 3
+    parts = run(*words, "--hbm-price", "20", "--json").json["answer"]["parts"]
+    (memory,) = (part for part in parts if part["part"] == "memory")
+    assert memory["p50"] == pytest.approx(6 * 16 * 20)

@@ -15,9 +15,8 @@ from parity.economics import books
 from parity.economics.hourly import owned, rented
 from parity.economics.ledger import Equation, Figure, Span, drivers, spans
 from parity.economics.prices import TokenPrices
-from parity.economics.quotes import NoPrice
 from parity.economics.terms import Basis, Money
-from parity.errors import Infeasible, MissingFact, ParityError, UsageError
+from parity.errors import Infeasible, MissingFact, NoPrice, ParityError, UsageError
 from parity.outputs.costing_fields import Costed, Kind, Way
 from parity.outputs.envelope import TARGET_MISSED, Answer
 from parity.record import Fact, Finding

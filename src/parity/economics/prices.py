@@ -10,14 +10,13 @@ import numpy as np
 
 from parity.catalogue.schema import Chip
 from parity.economics.quotes import (
-    NoPrice,
     Quote,
     ends_of,
     known_on,
     operation,
     quotes,
 )
-from parity.errors import UnknownName
+from parity.errors import NoPrice, UnknownName
 from parity.record import DEFAULT_SPREAD, Fact
 
 TERMS = ("on-demand", "1-year", "3-year")

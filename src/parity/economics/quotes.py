@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from parity.errors import BadCatalogue, MissingFact, UnknownName, UsageError, shorten
+from parity.errors import BadCatalogue, NoPrice, UnknownName, UsageError, shorten
 from parity.record import DEFAULT_SPREAD, Fact, Provenance, Record
 
 #: Quotes of so many days before a date speak for it.
@@ -69,13 +69,6 @@ class Operating(Record, frozen=True):
     source: str
     provenance: Provenance
     note: str
-
-
-class NoPrice(MissingFact):
-    """Nobody published a price of this."""
-
-    def __init__(self, message: str) -> None:
-        Exception.__init__(self, message)
 
 
 @lru_cache(maxsize=4096)

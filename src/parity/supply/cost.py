@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.catalogue.machine import Draw, Number
+from parity.errors import NoPrice
 from parity.supply import design, tables
 from parity.supply.carbon import carbon_kg_per_cm2
 from parity.supply.package import MM2_PER_CM2, Packaging, lost_in_assembly, packaging
@@ -71,7 +72,8 @@ def cost_of(recipe: Recipe, draw: Draw) -> Cost:
 
     Dies: wafer price over dies that can be sold. Memory by the gigabyte. Package and what is lost
     in it: `packaging`, `lost_in_assembly`. Design and masks over the units made, where they are
-    said. Raises `MissingFact`, and `Infeasible` where a design has no published cost.
+    said. Raises `MissingFact`, `NoPrice` of the memory, and `Infeasible` where a design has no
+    published cost.
     """
     dies = tuple(_die(recipe, die, draw) for die in recipe.dies)
     flat = sum(die.area_mm2 * die.recipe.count for die in dies if not die.recipe.stacked)
@@ -134,5 +136,10 @@ def _memory_usd(recipe: Recipe, draw: Draw) -> Number:
     if recipe.memory is None:
         return 0.0
     stacks = recipe.memory
+    if stacks.hbm.usd_per_gb is None:
+        raise NoPrice(
+            f"Nobody published a price of {stacks.hbm.name}; `--hbm-price 10..20` takes yours, USD "
+            "a gigabyte."
+        )
     price = drawn(stacks.hbm.usd_per_gb, f"memory.{stacks.hbm.id}.usd_per_gb", draw)
     return stacks.count * stacks.gb * price

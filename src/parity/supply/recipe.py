@@ -237,7 +237,7 @@ def _unpriced(chip: Chip) -> Finding:
     )  # fmt: skip
 
 
-_STACKS = re.compile(r"(\d{1,3})\s*[xX×*]\s*([A-Za-z0-9]+)(?::(\d{1,4}(?:\.\d+)?))?")
+_STACKS = re.compile(r"(\d{1,3})\s*[xX×*]\s*([A-Za-z0-9-]+)(?::(\d{1,4}(?:\.\d+)?))?")
 
 
 def parse_stacks(text: str) -> Stacks | None:

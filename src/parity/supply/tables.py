@@ -236,7 +236,7 @@ def node(name: str) -> Node:
 
 def memory(name: str) -> Hbm:
     """The generation that `name` means. Raises `UnknownName`."""
-    found = memories().get(_key(name[:64]))
+    found = {_key(key): one for key, one in memories().items()}.get(_key(name[:64]))
     if found is None:
         raise UnknownName("memory", name, memories(), f"Known: {', '.join(memories())}.")
     return found
