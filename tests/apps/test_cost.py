@@ -330,7 +330,7 @@ class TestOwnRentOrBuy:
 
     def test_a_model_nobody_sells_has_the_prices_of_one_of_its_size(self, run):
         answer = run("cost", "qwen2.5-72b", "--on", "8xh100", "--json").json["answer"]
-        assert answer["bought_from"].startswith("llama-3.1-70b, 70")
+        assert answer["bought_from"].startswith("llama-3.1-70b, of 70")
         assert run(*ONE, "--json").json["answer"]["bought_from"] is None  # none is as small
 
     def test_what_is_left_of_the_price_makes_owning_cheaper(self, run):

@@ -19,7 +19,7 @@ from parity.evaluate.energy import WAITING_SHARE
 from parity.record import Fact
 from parity.units import parse, render
 from parity.words.asked import Quantity
-from parity.workload.count import active_parameters
+from parity.workload.count import active_parameters, parameters
 from parity.workload.find import model as find_model
 from parity.workload.find import names, spelled
 
@@ -226,7 +226,7 @@ def selling_figures(sold: TokenPrices) -> dict[str, Figure]:
     }
 
 
-#: A model whose active parameters differ by more says nothing of what tokens would cost. [1]
+#: A model whose parameters, active ones or all, differ by more says nothing of what tokens cost. [1]
 SIMILAR = 2.0
 
 
@@ -245,8 +245,8 @@ def list_prices(model: str, what: Money, buy: str | None = None) -> TokenPrices 
 
 
 def similar(model: str, on: date) -> TokenPrices | None:
-    """The price list of the model that is sold on a day and nearest in active parameters."""
-    own, nearest = active_parameters(find_model(model)), None
+    """The price list of the model that is sold on a day and nearest in size, if one is near."""
+    own, nearest = _sizes(model), None
     for name in prices.sold_models():
         if name not in names():
             continue
@@ -254,9 +254,15 @@ def similar(model: str, on: date) -> TokenPrices | None:
             found = prices.token_prices(name, on)
         except UsageError:
             continue
-        theirs = active_parameters(find_model(name))
-        apart = max(own / theirs, theirs / own)
+        theirs = _sizes(name)
+        apart = max(max(a / b, b / a) for a, b in zip(own, theirs, strict=True))
         if apart <= SIMILAR and (nearest is None or apart < nearest[0]):
-            words = f"{name}, {render(theirs, '1')} active parameters"
+            words = f"{name}, of {render(theirs[1], '1')} parameters"
             nearest = apart, replace(found, name=words)
     return nearest[1] if nearest else None
+
+
+def _sizes(model: str) -> tuple[int, int]:
+    """Active and all parameters of a model."""
+    arch = find_model(model)
+    return active_parameters(arch), parameters(arch)
