@@ -226,7 +226,7 @@ def selling_figures(sold: TokenPrices) -> dict[str, Figure]:
     }
 
 
-#: A model whose parameters, active ones or all, differ by more says nothing of what tokens cost. [1]
+#: A model whose parameters, active or all, differ by more says nothing of what tokens cost. [1]
 SIMILAR = 2.0
 
 
