@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from msgspec import structs
 
 from parity.catalogue.machine import central
+from parity.errors import Infeasible, UsageError
 from parity.record import Fact
 from parity.supply import capacity
 from parity.supply.cost import cost_of
@@ -157,3 +160,43 @@ def test_demand_grows_from_what_was_bought():
     bought = 531e3 * 0.24 + 295e3 + 200e3 * 0.3 + 600e3 * 0.8 + 265e3 * 0.12
     assert out.demand[0, at] == pytest.approx(bought * 1.068)
     assert out.demand[0, at + 2] == pytest.approx(bought * 1.068 * 1.6**2)
+
+
+def test_what_a_year_gives_does_not_depend_on_how_far_it_is_worked_out():
+    short, long = worked("ban-holds", last=2027), worked("ban-holds", last=2036)
+    for name in ("domestic", "fleet", "reference", "demand", "behind"):
+        assert getattr(short, name) == pytest.approx(getattr(long, name)[:, : short.years.size])
+
+
+def test_a_package_that_takes_more_stacks_makes_fewer_chips_of_them():
+    four, eight = (worked("ban-holds", f"products.950.stacks={n}") for n in (4, 8))
+    at = four.years.tolist().index(2027)
+    few, many = (out.made["950"].alone["memory"][:, at] for out in (eight, four))
+    assert np.all(few <= many / 2)  # and a few more are lost in assembly
+    assert np.all(few > 0.8 * many / 2)
+
+
+def test_the_growth_of_what_the_reference_bought_is_as_its_note_says():
+    found = scenario("ban-holds")
+    added = {
+        year: sum(
+            line.units.years[year].value * SPEEDS[line.chip]
+            for line in found.reference.values()
+            if year in line.units.years
+        )
+        for year in range(2023, 2027)
+    }
+    grown = [added[year] / added[year - 1] for year in (2024, 2025, 2026)]
+    assert grown == pytest.approx([3.2, 2.4, 1.8], abs=0.06)
+
+
+@pytest.mark.parametrize("path", sorted(scenario("ban-holds").figures()))
+def test_no_figure_leads_to_a_number_that_is_none_or_to_a_warning(path):
+    """Refused in words, or worked out: never a traceback, never a NaN."""
+    for value in (0.001, 0.5, 1000.0, 1e16):
+        with suppress(UsageError, Infeasible):
+            found = scenario("ban-holds", (f"{path}={value:.3f}",))
+            out = project(found, SPEEDS, Sampler(8), recipes_of(found))
+            for name in ("domestic", "foreign", "fleet", "reference", "demand", "behind", "units"):
+                assert not np.isnan(getattr(out, name)).any(), name
+            assert np.all(out.fleet >= 0)

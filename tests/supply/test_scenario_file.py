@@ -76,6 +76,7 @@ def test_what_is_typed_wrongly_says_so(typed, error, says):
 
 BASED = 'base = "ban-holds"\n'
 SERIES = "[memory.domestic.stacks]\n"
+MINE = "provenance = 'user', source = 'command line'"
 
 
 @pytest.mark.parametrize(
@@ -138,5 +139,29 @@ def test_the_years_end_where_something_is_known(tmp_path):
     found = scenario("ban-holds")
     assert found.until(2040).last == 2040
     for last in (2021, 2061, 10**9):
-        with pytest.raises(UsageError, match="2022"):
+        with pytest.raises(UsageError, match="from 2025 to 2060"):
             found.until(last)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{SERIES}growth = {{ value = 11, {MINE} }}\n", "from 0.1 to 10"),
+        (f"[common]\ndemand_growth = {{ value = 1e6, {MINE} }}\n", "from 0.1 to 10"),
+        (f"[products.950]\ndies = {{ value = 0.5, {MINE} }}\n", "whole number"),
+        (f"[products.950]\nstacks = {{ value = 80, {MINE} }}\n", "1 to 64"),
+        ("[common]\nlearning_year = 1999\n", "1999"),
+        ("first = 99999999999999999999999999\n", "first"),
+        ("[memory." + "x" * 65 + "]\n", "64 letters"),
+        ("".join(f"[memory.x{i}]\n" for i in range(40)), "at most 32"),
+        ("title = '" + "x" * 3000 + "'\n", "2000 letters"),
+        ("[[estimates]]\nwhat = '" + "x" * 201 + "'\nof = 'domestic_chips'\nyear = 2025\nsource = "
+         "'idc-china-2025'\n", "200 letters"),
+        ("last = 2059\nfirst = 1995\n", "years; at most 60"),
+    ],
+)  # fmt: skip
+def test_what_is_too_large_is_refused(tmp_path, text, says):
+    path = tmp_path / "mine.toml"
+    path.write_text(BASED + text)
+    with pytest.raises((BadFile, UsageError), match=says):
+        scenario(str(path))

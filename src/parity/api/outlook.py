@@ -14,11 +14,10 @@ from parity.outputs.outlook import outlook_answer
 from parity.search import outlook as planning
 from parity.search.outlook import Planned
 from parity.supply.scenario import Scenario
-from parity.timing.draw import USUAL_SAMPLES
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT
 from parity.words.asked import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS, sampler, training_run
-from parity.words.outlook import asked
+from parity.words.outlook import USUAL_SAMPLES, asked
 from parity.workload.find import model as find_model
 from parity.workload.flop import flop_per_token
 from parity.workload.request import Request
@@ -34,7 +33,7 @@ def outlook(
     compare: str | None = None,
     years: str | None = None,
     set_: Iterable[str] = (),
-    samples: int = USUAL_SAMPLES.samples,
+    samples: int = USUAL_SAMPLES,
 ) -> Answer:
     """What a scenario of supply gives, year by year, and how far behind a reference fleet it is.
 

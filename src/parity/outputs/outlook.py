@@ -26,6 +26,7 @@ from parity.outputs.outlook_tables import (
     fleet_table,
     known_for,
     made_table,
+    products_table,
     ranged,
     stated_tables,
     when,
@@ -34,7 +35,7 @@ from parity.record import Finding
 from parity.search.outlook import Worked
 from parity.supply.rules import notice
 
-ASSUMPTION_DECIDES, NOT_SHIPPING, OUTSIDE_RANGE = "P333", "P334", "P335"
+ASSUMPTION_DECIDES, NOT_SHIPPING, OUTSIDE_RANGE = "P341", "P342", "P343"
 
 
 def outlook_answer(every: Sequence[Worked], shown_from: int) -> Answer:
@@ -106,7 +107,8 @@ def _parts(every: Sequence[Worked], shown_from: int, mark: dict[str, str]) -> li
     parts: list[Part] = [Words(_about(one))]
     if len(every) > 1:
         parts.append(compared_table(every))
-    parts += [made_table(one, shown_from), fleet_table(one, shown_from)]
+    parts += [made_table(one, shown_from), products_table(one, shown_from)]
+    parts.append(fleet_table(one, shown_from))
     parts += [fleet_fan(every, shown_from), cover_fan(one, shown_from)]
     parts += causes(f"what decides how far demand is met in {last}", one.cover)
     parts += causes(f"what decides the years behind at the end of {last}", one.behind)
@@ -139,7 +141,7 @@ def _about(one: Worked) -> str:
 
 
 def _deciding(one: Worked) -> list[Finding]:
-    """P333 where what most of a range comes from is an assumption."""
+    """P341 where what most of a range comes from is an assumption."""
     said = []
     for what, sources in (("how far demand is met", one.cover), ("the lag", one.behind)):
         fact = fact_of(one.scenario, sources[0].key) if sources else None
@@ -178,7 +180,7 @@ def _disagreeing(one: Worked) -> list[Finding]:
 
 
 def _outside(one: Worked) -> list[Finding]:
-    """P335 for estimates of others beyond P10 and P90 of the scenario."""
+    """P343 for estimates of others beyond P10 and P90 of the scenario."""
     beyond = []
     for said in one.scenario.estimates:
         here = estimate_of(one, said.year) if said.of == "domestic_chips" else None

@@ -43,31 +43,28 @@ def lag(found: Ends, known: float) -> str:
 
 
 def made_table(one: Worked, shown_from: int) -> Table:
-    """What each year makes, brings in and asks for."""
+    """What each year makes, and what is asked for in it."""
     found, unit = one.outlook, one.unit
     count = found.years.size
     chips, runs = by_year(found.units, count), found.runs_out()
-    made, foreign, asked, cover = (
+    made, asked, cover = (
         by_year(np.atleast_2d(value), count)
-        for value in (found.domestic / unit, found.foreign / unit, found.demand / unit,
-                      found.coverage)
-    )  # fmt: skip
+        for value in (found.domestic / unit, found.demand / unit, found.coverage)
+    )
     rows = []
     for i, year in enumerate(found.years):
         if year >= shown_from:
             first = max(runs, key=lambda name: float(runs[name][i]))
             share = float(runs[first][i])
+            short = f"{CALLED[first]} {percent(share)}" if share else ""
+            met = f"{percent(cover[i][1])} ({_span(cover[i])})"
             rows.append(
-                (f"{year}", ranged(chips[i]),
-                 f"{CALLED[first]} {percent(share)}" if share else "",
-                 ranged(made[i]), ranged(foreign[i]), ranged(asked[i]),
-                 f"{percent(cover[i][1])} ({_span(cover[i])})")
-            )  # fmt: skip
+                (f"{year}", ranged(chips[i]), short, ranged(made[i]), ranged(asked[i]), met)
+            )
     name = one.scenario.workload.unit
     return Table(
-        columns=("year", "domestic chips", "runs out first", "their work", "imported", "asked for",
-                 "met"),
-        rows=tuple(rows), align="lrlrrrr",
+        columns=("year", "domestic chips", "runs out first", "their work", "asked for", "met"),
+        rows=tuple(rows), align="lrlrrr",
         title=f"made and asked for in the year; work in {name}",
     )  # fmt: skip
 
@@ -78,23 +75,46 @@ def _span(found: Ends) -> str:
 
 
 def fleet_table(one: Worked, shown_from: int) -> Table:
-    """What is in use at the end of each year, beside the reference."""
+    """What comes in in each year, what is in use at its end, and the reference beside it."""
     found, unit = one.outlook, one.unit
     count = found.years.size
-    fleet, other, chips, behind = (
+    foreign, fleet, other, chips, behind = (
         by_year(np.atleast_2d(value), count)
-        for value in (found.fleet / unit, found.reference / unit, found.fleet_chips, found.behind)
-    )
+        for value in (found.foreign / unit, found.fleet / unit, found.reference / unit,
+                      found.fleet_chips, found.behind)
+    )  # fmt: skip
     rows = tuple(
-        (f"{year}", ranged(chips[i]), ranged(fleet[i]), ranged(other[i]),
+        (f"{year}", ranged(foreign[i]), ranged(chips[i]), ranged(fleet[i]), ranged(other[i]),
          lag(behind[i], known_for(one.scenario, int(year))))
         for i, year in enumerate(found.years)
         if year >= shown_from
     )  # fmt: skip
     name = one.scenario.workload.unit
     return Table(
-        columns=("end of", "chips in use", "their work", "reference", "years behind"),
-        rows=rows, align="lrrrr", title=f"in use; work in {name}",
+        columns=("end of", "imported work", "chips in use", "their work", "reference",
+                 "years behind"),
+        rows=rows, align="lrrrrr",
+        title=f"imported in the year, and in use at its end; work in {name}",
+    )  # fmt: skip
+
+
+def products_table(one: Worked, shown_from: int) -> Table:
+    """Each product: when most of it is made, and the yield of its dies then and at the end."""
+    found = one.outlook
+    rows = []
+    for key, made in found.made.items():
+        units = np.median(np.broadcast_to(made.units, (len(made.units), found.years.size)), axis=0)
+        first = next((int(year) for year, each in zip(found.years, units, strict=True) if each), 0)
+        if not first or not units[found.years >= shown_from].any():
+            continue
+        peak = int(np.argmax(units))
+        share = by_year(made.sold_yield, found.years.size)[peak]
+        rows.append((key, one.scenario.products[key].chip, f"{first}", f"{found.years[peak]}",
+                     ranged(by_year(made.units, found.years.size)[peak]),
+                     f"{percent(share[1])} ({_span(share)})"))  # fmt: skip
+    return Table(
+        columns=("product", "chip", "from", "most in", "chips in that year", "dies sold then"),
+        rows=tuple(rows), align="lllrrr", title="domestic products, in P50",
     )  # fmt: skip
 
 
@@ -117,9 +137,10 @@ def compared_table(every: Sequence[Worked]) -> Table:
         )  # fmt: skip
     last, unit = every[0].scenario.last, every[0].scenario.workload.unit
     return Table(
-        columns=("scenario", "demand met in", f"by {last}", f"domestic chips in {last}",
-                 f"in use at its end, {unit}", "years behind"),
-        rows=tuple(rows), align="llrrrr", title="scenarios side by side",
+        columns=("scenario", "demand met in", f"by {last}", "domestic chips", "work in use",
+                 "years behind"),
+        rows=tuple(rows), align="llrrrr",
+        title=f"scenarios side by side, in {last} and at its end; work in {unit}",
     )  # fmt: skip
 
 

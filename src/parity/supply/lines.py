@@ -52,19 +52,19 @@ def _recipe(product: Product) -> Recipe:
     node = tables.node(product.node) if product.node else None
     if product.die_area is None:
         found = recipe.recipe_of(chip, node)
-    elif node is None or product.dies < 1:
+    elif node is None or product.dies is None:
         raise UsageError(
             f"products.{product.id} states `die_area` without `node` and `dies` of a package."
         )
     else:
-        name = product.die or product.id
-        die = DieRecipe(name=name, node=node, area=product.die_area, count=product.dies)
+        name, count = product.die or product.id, int(product.dies.value)
+        die = DieRecipe(name=name, node=node, area=product.die_area, count=count)
         recipe.check_die(die, product.id)
         package = recipe.usual_package((die,), None, 0)
         found = Recipe(name=product.id, dies=(die,), package=package)
-    if product.hbm:
-        stacks = recipe.parse_stacks(product.hbm)
-        count = stacks.count if stacks else 0
+    if product.hbm and product.stacks is not None:
+        count = int(product.stacks.value)
+        stacks = recipe.parse_stacks(f"{count}x{product.hbm}")
         package = recipe.usual_package(found.dies, stacks, count)
         found = structs.replace(found, memory=stacks, sites=count, package=package)
     if len(found.dies) != 1 or found.memory is None:
@@ -143,19 +143,21 @@ def _assembled(
             bank, stock = kept_dies[kinds[key]], kept_stacks[origins[key]]
             mine, some = at_year(of_kind[key], i), at_year(of_origin[key], i)
             good = costs[key].packaging.assembly_yield
+            held = made_of.memory.count if made_of.memory else 0
+            needed = _stacks_needed(scenario.products[key], held, draw)
             line = scenario.logic[scenario.products[key].logic]
             room = over_years(line.packages, f"logic.{line.id}.packages", years, draw)
             alone = each_alone(
                 made_of, good,
                 dies=at_year(dies[key], i) + bank.usable * mine,
-                stacks=(at_year(stacks[origins[key]], i) + stock.usable) * some,
+                stacks=(at_year(stacks[origins[key]], i) + stock.usable) * some * held / needed,
                 packages=at_year(room, i) * at_year(share[key], i) if line.packages else None,
             )  # fmt: skip
             known = {name: value for name, value in alone.items() if value is not None}
             units = np.minimum.reduce(np.broadcast_arrays(*known.values()))
             begun = units / good
             bank.take(begun * made_of.dies[0].count, mine)
-            stock.take(begun * (made_of.memory.count if made_of.memory else 0), some)
+            stock.take(begun * needed, some)
             columns[key].append({"units": units, **known})
         for kept in (*kept_dies.values(), *kept_stacks.values()):
             kept.close()
@@ -170,6 +172,13 @@ def _assembled(
         )
         for key, found in columns.items()
     }
+
+
+def _stacks_needed(product: Product, held: int, draw: Draw) -> Number:
+    """Stacks of a package: those of its recipe, or of the range that the scenario states."""
+    if product.stacks is None:
+        return float(held)
+    return drawn_of(product.stacks, f"products.{product.id}.stacks", draw)
 
 
 def _stocks(

@@ -103,9 +103,10 @@ class Product(Record, frozen=True, kw_only=True):
     node: str = ""  # its own where the catalogue has none
     like: str = ""  # the node whose defects experience leads to
     die: str = ""  # the kind of die, where products share one
-    dies: int = 0  # in a package, with die_area, where the catalogue has no recipe
+    dies: Count = None  # in a package, with die_area, where the catalogue has no recipe
     die_area: Area = None
-    hbm: str = ""  # as `fab --hbm` takes it
+    hbm: str = ""  # generation and gigabytes of a stack, as in `hbm3e:36`, with stacks
+    stacks: Count = None  # of memory, in a package
     sold: Fraction = None  # share of dies that are sold, in place of a yield model
 
 
@@ -202,10 +203,10 @@ class Scenario(Record, frozen=True, kw_only=True):
 
     def until(self, last: int) -> Scenario:
         """The same up to another year. Raises `UsageError` where a figure is not known so far."""
-        if not self.first <= last <= min(LAST_YEAR, self.first + MOST_YEARS):
+        least, most = self.common.learning_year, min(LAST_YEAR, self.first + MOST_YEARS)
+        if not least <= last <= most:
             raise UsageError(
-                f"The years end in {last}; a year from {self.first} to "
-                f"{min(LAST_YEAR, self.first + MOST_YEARS)} was expected."
+                f"The years end in {last}; a year from {least} to {most} was expected."
             )
         return msgspec.structs.replace(self, last=last)
 

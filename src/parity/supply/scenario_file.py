@@ -25,6 +25,7 @@ from parity.record import Fact, Record
 from parity.supply import scenario as records
 from parity.supply import tables
 from parity.supply.capacity import TYPED
+from parity.supply.recipe import MOST_DIES, MOST_STACKS
 from parity.supply.scenario import LAST_YEAR, MOST_YEARS, POLICIES, Scenario, Yearly
 
 R = TypeVar("R", bound=Record)
@@ -40,6 +41,9 @@ _TOP = (
     "title", "base", "without", "first", "last", "policy", "policy_from", "workload", "common",
     *_SECTIONS, "estimates", "sources",
 )  # fmt: skip
+#: Factors a year beyond which nothing grows.
+_MOST_GROWTH, _LEAST_GROWTH = 10.0, 0.1
+_LONGEST_KEY, _LONGEST_WHAT = 64, 200
 #: Shares, which no range may lead above one.
 _SHARES = ("share", "use_of_stock", "learning", "sold")
 
@@ -203,8 +207,10 @@ def _read(table: dict[str, Any], text: Text) -> Scenario:
     fields["common"] = _part(table["common"], records.Common, at.into("common"), "common", known)
     for name, record in _SECTIONS.items():
         section = _table(table.get(name, {}), at.into(name))
-        if len(section) > _MOST_PARTS:
-            raise BadFile(f"{at.into(name)}: at most {_MOST_PARTS} are read.")
+        if len(section) > _MOST_PARTS or any(len(key) > _LONGEST_KEY for key in section):
+            raise BadFile(
+                f"{at.into(name)}: at most {_MOST_PARTS} names of {_LONGEST_KEY} letters are read."
+            )
         fields[name] = {
             key: _part(raw, record, at.into(f"{name}.{key}"), key, known)
             for key, raw in section.items()
@@ -254,7 +260,7 @@ def _yearly(raw: object, at: Place, known: Mapping[str, Source]) -> Yearly:
                 raise BadFile(f"{at.into(key)}: true or false was expected.")
             words[key] = value
         elif key == "growth":
-            words[key] = read_figure(value, "1", at.into(key), known)
+            words[key] = _factor(read_figure(value, "1", at.into(key), known), at.into(key))
         elif re.fullmatch(r"\d{4}", key) and _FIRST_YEAR <= int(key) <= LAST_YEAR:
             years[int(key)] = read_figure(value, "1", at.into(key), known)
         else:
@@ -265,6 +271,16 @@ def _yearly(raw: object, at: Place, known: Mapping[str, Source]) -> Yearly:
     if not years or len(years) > MOST_YEARS:
         raise BadFile(f"{at}: 1 to {MOST_YEARS} years were expected, as in `2025 = {{ … }}`.")
     return Yearly(years, **words)
+
+
+def _factor(fact: Fact, at: Place) -> Fact:
+    """A growth, which no power of years leads beyond all numbers."""
+    if fact.low < _LEAST_GROWTH or fact.high > _MOST_GROWTH:
+        raise BadFile(
+            f"{at}: {fact.low:g} to {fact.high:g}; a factor a year from {_LEAST_GROWTH:g} to "
+            f"{_MOST_GROWTH:g} was expected."
+        )
+    return fact
 
 
 def _check(found: Scenario, at: Place, known: Mapping[str, Source]) -> None:
@@ -282,12 +298,21 @@ def _check(found: Scenario, at: Place, known: Mapping[str, Source]) -> None:
     for field in records.Common.__struct_fields__:
         if getattr(found.common, field) in (None, 0):
             raise BadFile(f"{at.into('common')}: `{field}` is missing; a scenario states it.")
+    for name in ("demand_growth", "reference_growth"):
+        _factor(getattr(found.common, name), at.into(f"common.{name}"))
+    if not found.first <= found.common.learning_year <= found.last:
+        raise BadFile(
+            f"{at.into('common.learning_year')}: {found.common.learning_year} is none of the years "
+            f"from {found.first} to {found.last}."
+        )
     if found.common.learning.high >= 1:  # type: ignore[union-attr]
         raise BadFile(f"{at.into('common.learning')}: a share below one was expected.")
     _check_parts(found, at)
     if len(found.estimates) > _MOST_ESTIMATES:
         raise BadFile(f"{at}: at most {_MOST_ESTIMATES} estimates are read.")
     for one in found.estimates:
+        if len(one.what) > _LONGEST_WHAT:
+            raise BadFile(f"{at.into('estimates')}: texts of {_LONGEST_WHAT} letters are read.")
         if one.source not in known or (one.units is not None and not 0 < one.units < 1e12):
             raise BadFile(
                 f"{at.into('estimates')}: {shorten(one.what)!r} needs units above zero and a "
@@ -305,6 +330,10 @@ def _check_parts(found: Scenario, at: Place) -> None:
             raise BadFile(f"{here}: `since`, or `follows` and `lag`, was expected.")
         if product.follows and product.lag is None:
             raise BadFile(f"{here}: `lag` is missing, the years after {product.follows}.")
+        for name, most in (("dies", MOST_DIES), ("stacks", MOST_STACKS)):
+            fact = getattr(product, name)
+            if fact and not (fact.value.is_integer() and fact.low >= 1 and fact.high <= most):
+                raise BadFile(f"{here.into(name)}: a whole number from 1 to {most} was expected.")
         for node in (product.node, product.like, product.follows):
             if node:
                 tables.node(node)

@@ -10,6 +10,8 @@ from parity.errors import UsageError, shorten
 from parity.supply.scenario import LAST_YEAR, Scenario
 from parity.supply.scenario_file import check_years, scenario
 
+#: Enough to count in how many cases something holds, to half a percent of them.
+USUAL_SAMPLES = 2048
 #: More scenarios than this are no longer told apart in a chart.
 MOST_COMPARED = 5
 _YEARS = re.compile(r"\s*(\d{1,15})\s*(?:\.\.|-|–)\s*(\d{1,15})\s*")

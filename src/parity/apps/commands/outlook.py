@@ -8,7 +8,7 @@ from cyclopts import Group, Parameter
 
 from parity.apps.commands import words
 from parity.outputs.envelope import Answer
-from parity.timing.draw import USUAL_SAMPLES
+from parity.words.outlook import USUAL_SAMPLES
 
 SCENARIO = Group("Scenario", sort_key=1)
 
@@ -45,7 +45,7 @@ def outlook(
             "repeatable.",
         ),
     ] = (),
-    samples: words.Samples = USUAL_SAMPLES.samples,
+    samples: words.Samples = USUAL_SAMPLES,
     html: words.Html = None,
     svg: words.Svg = None,
 ) -> Answer:
