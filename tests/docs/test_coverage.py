@@ -44,6 +44,7 @@ QUESTIONS = [
     ("plan", "serve", "gpt-oss-20b", "--on", "h100", "--rps", "2", "--simulate"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--train"),
     ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100"),
+    ("match", "llama-3.2-1b", "--have", "8xh100", "--want", "a100", "--equal", "cost"),
     ("match", "llama-3.1-70b", "--tokens-per-second", "1k", "--want", "v100", "--tpot", "18ms"),
     (
         "why",

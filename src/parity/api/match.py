@@ -24,6 +24,7 @@ from parity.search import match as matching
 from parity.search import match_serving as serving
 from parity.search import train as training
 from parity.search.findings import choose_dtype, weak_class
+from parity.search.match_cost import serving_for_money, training_for_money
 from parity.search.run import plan_goodput
 from parity.search.serve import Need, ServingPlan
 from parity.search.serving_plan import serving_findings
@@ -56,6 +57,8 @@ def match(
     have: str | None = None,
     owned: str | None = None,
     equal: str | None = None,
+    rent: bool = False,
+    own: bool = False,
     train: bool = False,
     tokens: Quantity = DEFAULT_TOKENS,
     seq: Quantity = DEFAULT_SEQ,
@@ -89,8 +92,9 @@ def match(
     within `ttft` and `tpot`, by replicas or two pools as `mode` says, with the words of
     `plan_serve`. Without a profile requests have 2k + 500 tokens. equal: `throughput`; `slo`, the
     load that `rps`, `concurrency` or `users` say; `time`, days of training with what interrupts it,
-    of `have` or `days`; each is taken where its words are given. days, tokens_per_second, rps,
-    concurrency, users: the target where `have` has no count.
+    of `have` or `days`; each is taken where its words are given. `cost` asks instead how many chips
+    the money of `have` buys, owned or rented (`own`, `rent`), and how much of the work they do.
+    days, tokens_per_second, rps, concurrency, users: the target where `have` has no count.
     ladder: instead the wanted chips, and that of `have`, in order of what one of them does.
     owned: chips that are there already, as in `512xa100`: how many of each wanted kind, or of their
     own, must be added to them. samples, to, risk: as in `plan_train`.
@@ -105,6 +109,7 @@ def match(
         model, one_kind(have, "--have") if have else None, have, owned, _wanted(want, owned),
         equal, (tokens, seq, gbs), said, days, tokens_per_second, asked_dtype(dtype),
         asked_dtype(kv), mode, software_generation, engine_generation, sampler(samples), train,
+        rent, own,
     )  # fmt: skip
     supply = asked_supply(to, risk)
     chips = [batch.chip for batch in asked.wanted]
@@ -132,7 +137,8 @@ def _wanted(want: str | None, owned: str | None) -> tuple[Batch, ...]:
 def _training(asked: MatchWords) -> Answer:
     run = asked.training()
     arch, era, job = run.arch, run.era, run.job
-    within = Stated() if asked.equal() == "time" else None
+    equal, bases = asked.equal(), asked.bases
+    within = Stated() if equal == "time" else None
     plan, about = None, (*arch.findings, *weak_class(arch))
     if asked.have:
         own, _ = choose_dtype(asked.have.chip, asked.dtype)
@@ -148,12 +154,15 @@ def _training(asked: MatchWords) -> Answer:
     else:
         step_s = job.global_batch_tokens / rate(asked.tokens_per_second or 0)
     machines, missing = machines_of(asked.wanted)
-    rows = matching.match_training(
-        arch, job, step_s, plan, machines, era, asked.dtype, within, asked.sampler
-    )
+    if equal == "cost" and plan:
+        rows = training_for_money(arch, job, plan, machines, era, asked.dtype, asked.sampler, bases)
+    else:
+        rows = matching.match_training(
+            arch, job, step_s, plan, machines, era, asked.dtype, within, asked.sampler
+        )
     shown = MatchQuestion(
         "training", arch.name, asked.have_text or "", step_s, job, None,
-        interrupted=within is not None,
+        interrupted=within is not None, equal=equal,
     )  # fmt: skip
     return match_answer(shown, plan, in_order(asked.wanted, [*rows, *missing]), about)
 
@@ -165,7 +174,7 @@ def _serving(asked: MatchWords) -> Answer:
     def question(batch: Batch) -> serving.Candidate:
         return asked.candidate(arch, batch, work)
 
-    have, about = None, arch.findings
+    have, about, bases = None, arch.findings, asked.bases
     if asked.have:
         own = question(asked.have)
         if own.question is None:
@@ -176,16 +185,19 @@ def _serving(asked: MatchWords) -> Answer:
     need = work.need
     if need.amount is None and have:
         need = Need(requests_per_s=have.plan.most_requests_per_s)
-    rows = serving.match_serving(
-        need, have, [question(batch) for batch in asked.wanted], asked.sampler, asked.kv
-    )
+    wanted, equal = [question(batch) for batch in asked.wanted], asked.equal()
+    if equal == "cost" and have:
+        rows = serving_for_money(have, wanted, asked.sampler, bases)
+    else:
+        rows = serving.match_serving(need, have, wanted, asked.sampler, asked.kv)
     plans = (have.plan if have else None, *(row.way for row in rows if row.count))
     loads = (serving.load(plan) for plan in plans if isinstance(plan, ServingPlan))
     text = asked.have_text or ""
     if have and asked.have and asked.have.count is None:
         text = f"{have.chips}x{text}"
     target = need.requests_per_s or next(loads, 0.0)
-    shown = MatchQuestion("serving", arch.name, text, target, None, asked.job(arch.name))
+    job = asked.job(arch.name)
+    shown = MatchQuestion("serving", arch.name, text, target, None, job, equal=equal)
     plan = have.plan if have else None
     return match_answer(shown, plan, in_order(asked.wanted, rows), about)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 
-from parity.catalogue.machine import Draw
+import numpy as np
+
+from parity.catalogue.machine import Draw, Number
 from parity.catalogue.schema import Chip
 from parity.economics import books, prices
 from parity.economics.ledger import Figure, spans
@@ -93,20 +96,36 @@ def chip_hours(chip: Chip, draw: Draw, on: date | None = None) -> dict[str, Fact
 
     Without what nobody published a price of.
     """
+    return {basis.name: _hour(basis, draw) for basis in at_work(chip, on)}
+
+
+def at_work(chip: Chip, on: date | None = None) -> tuple[Basis, ...]:
+    """The figures of a chip-hour at work all day, owned, with power as in the US, and rented.
+
+    Without what nobody published a price of.
+    """
     day, bases = on or newest(), []
     with suppress(MissingFact, UsageError):
-        bases.append(owned(chip, day, USUAL_REGION, {}))
+        bases.append(_busy(owned(chip, day, USUAL_REGION, {}), chip))
     with suppress(MissingFact, UsageError):
         bases.append(rented(chip, day))
-    return {basis.name: _at_work(basis, chip, draw) for basis in bases}
+    return tuple(bases)
 
 
-def _at_work(basis: Basis, chip: Chip, draw: Draw) -> Fact:
-    figures = dict(basis.figures)
-    if basis.name == "own" and chip.physical.tdp is not None:
-        full = Figure(exact(1.0, "at work all day"))
-        figures |= {"tdp_w": Figure(chip.physical.tdp), "busy": full, "idle": full}
-        figures |= {name: Figure(operation(name)) for name in ("server_power", "pue")}
-        figures["utilisation"] = full
-    found = spans(figures, lambda x: {"hour": books.hour(x)}, draw)["hour"]
+def _busy(basis: Basis, chip: Chip) -> Basis:
+    assert chip.physical.tdp is not None  # `owned` asks for it
+    full = Figure(exact(1.0, "at work all day"))
+    power = {"tdp_w": Figure(chip.physical.tdp), "busy": full, "idle": full, "utilisation": full}
+    site = {name: Figure(operation(name)) for name in ("server_power", "pue")}
+    return replace(basis, figures={**basis.figures, **power, **site})
+
+
+def _hour(basis: Basis, draw: Draw) -> Fact:
+    found = spans(basis.figures, lambda x: {"hour": books.hour(x)}, draw)["hour"]
     return Fact(found.value, found.low, found.high, "USD/h", "derived", basis.words)
+
+
+def drawn_hour(basis: Basis, draw: Draw) -> Number:
+    """A chip-hour over the ranges of its figures, shape (samples,). [USD]"""
+    drawn = {name: figure.drawn(name, draw) for name, figure in basis.figures.items()}
+    return np.ravel(books.hour(drawn))

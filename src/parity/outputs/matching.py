@@ -8,6 +8,7 @@ from parity.catalogue.schema import Chip
 from parity.layout.layout import describe
 from parity.outputs.document import Document, Fields
 from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
+from parity.outputs.matching_cost import money_bars, money_table, money_words
 from parity.outputs.matching_fields import MatchQuestion, row_costs, row_fields, target_fields
 from parity.outputs.matching_parts import FEW_ROWS, bars, table, uncertain, walls
 from parity.outputs.prices import price_words, usd_per_mtoken
@@ -31,12 +32,13 @@ def match_answer(
     told = {f.message for row in rows if row.wall for f in row.findings if f.message == row.reason}
     shown = tuple(f for f in findings if f.message not in told)
     shown = shown if len(rows) <= FEW_ROWS else _condensed(findings)
-    costs = [row_costs(question, row) for row in rows]
+    costs, money = [row_costs(question, row) for row in rows], question.equal == "cost"
     content = {
         "answer": {
             "question": question.kind,
             "model": question.model,
             "have": question.have or None,
+            "equal": question.equal,
             "target": target_fields(question),
             "rows": [row_fields(question, *pair) for pair in zip(rows, costs, strict=True)],
         },
@@ -55,8 +57,8 @@ def match_answer(
         sentence=_sentence(question, rows),
         parts=(
             _given(question, have),
-            table(question, rows, costs),
-            *bars(question, rows),
+            money_table(rows, costs) if money else table(question, rows, costs),
+            *(money_bars(rows) if money else bars(question, rows)),
             *uncertain(rows),
             *walls(rows),
         ),
@@ -109,6 +111,12 @@ def _sentence(question: MatchQuestion, rows: list[Row]) -> str:
     verb, plural = ("trains", "train") if training else ("serves", "serve")
     end = f"; no number of {_listed(never)} does" if never else ""
     end += f"; of {_listed(unknown)} a figure is missing" if unknown else ""
+    if question.equal == "cost":
+        found = [money_words(question, row) for row in rows if row.count is not None]
+        end = end.replace("no number of", "no chip of")
+        if found:
+            return f"For the money of {question.have} you get {_listed(found, 4)}{end}."
+        return f"The money of {question.have} buys nothing that {verb} {question.model}{end}."
     if not counts:
         return f"Nothing asked for {verb} {question.model} that fast{end}."
     if question.have:

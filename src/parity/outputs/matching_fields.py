@@ -24,6 +24,7 @@ class MatchQuestion:
     training: TrainingJob | None
     serving: ServingJob | None
     interrupted: bool = False  # whether the target is a step with what interrupts it
+    equal: str = "throughput"  # or "slo", "time", "cost"
 
     @property
     def chips_held(self) -> int:
@@ -58,6 +59,9 @@ def row_fields(question: MatchQuestion, row: Row, costs: dict[str, Fact]) -> dic
         "layout_text": row.layout or None,
         "wall": wall_fields(row.wall) if row.wall else None,
         "power_ratio": row.power_ratio,
+        "work_ratio": row.work_ratio,
+        "work": range_fields(row.work, "work") if row.work else None,
+        "paid": row.paid or None,
         **price_fields(row.chip),
         "usd_per_mtoken": next(iter(costs.values()), None),
         "usd_per_mtoken_owned": costs.get("own"),
@@ -85,7 +89,7 @@ def row_costs(question: MatchQuestion, row: Row) -> dict[str, Fact]:
         return {}
     low, high = row.low or row.count, row.high or row.count
     count = Fact(row.count, low, high, "1", "derived", "the match")
-    return usd_per_mtoken(row.chip, count, question.tokens_per_s)
+    return usd_per_mtoken(row.chip, count, question.tokens_per_s * (row.work_ratio or 1.0))
 
 
 def target_fields(question: MatchQuestion) -> dict[str, float | int]:

@@ -67,7 +67,8 @@ def uncertain(rows: Sequence[Row]) -> tuple[Fields, ...]:
     told = [
         (row.name, text)
         for row in rows
-        if row.spread and (text := most_of(row.spread, lambda end: f"{end:,.0f}"))
+        if (found := row.work or row.spread)
+        and (text := most_of(found, significant if row.work else lambda end: f"{end:,.0f}"))
     ]
     if not told or len(rows) > FEW_ROWS:
         return ()

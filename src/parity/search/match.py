@@ -56,6 +56,9 @@ class Row:
     spread: Spread | None = None  # of the count, in whole nodes
     wall: Obstacle | None = None  # what no count gets past
     way: TrainingPlan | ServingPlan | None = None  # the plan; without a count, the fastest there is
+    work: Spread | None = None  # at equal cost: over the work of `have`
+    work_ratio: float | None = None
+    paid: str = ""  # `own` or `rent`, where cost is equal
 
     @property
     def name(self) -> str:
@@ -124,7 +127,7 @@ def match_training(
                 wall = training_wall(case, found)
                 rows.append(replace(_wall_row(found, target, findings), wall=wall))
                 continue
-            row = _training_row(arch, found, target, software, have.power_w if have else None)
+            row = training_row(arch, found, target, software, have.power_w if have else None)
             over = ratio(partial(relative, found), reference)
             counts = counted(found.chips, over, target, sampler)
             rows.append(replace(row, findings=findings, spread=counts))
@@ -158,13 +161,14 @@ def _wall_row(found: Wall, target: Machine, findings: tuple[Finding, ...]) -> Ro
     return Row(target.chip, None, found.reason, "P104", text, columns, None, {}, findings, way=way)
 
 
-def _training_row(
+def training_row(
     arch: Architecture,
     found: TrainingPlan,
     target: Machine,
     software: Software,
     reference_power: float | None,
 ) -> Row:
+    """The row of a plan. reference_power: of the chips held. [W]"""
     power = found.power_w
     ratio = power / reference_power if power and reference_power else None
     bound = what_binds(arch, found.job, target, software, found.layout)

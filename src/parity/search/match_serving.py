@@ -115,7 +115,8 @@ def match_serving(
             row = _without(one, question, error)
             rows[id(one.chip)] = replace(row, wall=_wall(question, kv, moved=few))
     for own, counts in zip(found, ranges(found, have, sampler), strict=True):
-        rows[id(own.candidate.chip)] = replace(_row(own, have), spread=counts)
+        row = row_of(own.plan, own.count, own.candidate, have.power_w if have else None)
+        rows[id(own.candidate.chip)] = replace(row, spread=counts)
     return [refused(one.chip, one.error) if one.error else rows[id(one.chip)] for one in wanted]
 
 
@@ -264,13 +265,12 @@ def _without(one: Candidate, question: ServingQuestion, error: Infeasible) -> Ro
     return row
 
 
-def _row(found: Found, have: Held | None) -> Row:
-    plan, one = found.plan, found.candidate
-    power = power_of(plan, found.count)
-    reference = have.power_w if have else None
+def row_of(plan: ServingPlan, count: int, one: Candidate, reference: float | None) -> Row:
+    """The row of a plan on `count` chips. reference: mean draw of the chips held. [W]"""
+    power = power_of(plan, count)
     return Row(
         chip=one.chip,
-        count=found.count,
+        count=count,
         reason=reason(plan),
         bound_by=bound_by(plan.decode),
         layout=division(plan),

@@ -27,8 +27,8 @@ from parity.words.serving import (
 from parity.workload.operator import Architecture
 from parity.workload.precision import Precision
 
-#: What may be equal: work a second, a load within its latencies, days of training.
-Equal = Literal["throughput", "slo", "time"]
+#: What may be equal: work a second, a load within its latencies, days of training, money.
+Equal = Literal["throughput", "slo", "time", "cost"]
 #: Requests where nothing is said of them.
 USUAL_ISL, USUAL_OSL = "2k", 500
 #: Options that set the target, and what they make equal.
@@ -59,6 +59,17 @@ class MatchWords:
     engine: str | None
     sampler: Sampler
     train: bool
+    rent: bool = False
+    own: bool = False
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Ways to pay that may be compared. Raises `UsageError` where that is not asked."""
+        if self.rent and self.own:
+            raise UsageError("--own and --rent are two ways to pay; give one of them.")
+        if (self.rent or self.own) and self.equal() != "cost":
+            raise UsageError("--own and --rent say how chips are paid for; add --equal cost.")
+        return ("rent",) if self.rent else ("own",) if self.own else ("own", "rent")
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -141,6 +152,8 @@ class MatchWords:
             )
         if {"--concurrency", "--users"} & set(self.named):
             raise UsageError("--with takes a load in requests a second, as in --rps 4.")
+        if self.equals is not None or self.rent or self.own:
+            raise UsageError("--with equals the work of --have; leave --equal and its words out.")
         self.equal()
 
 

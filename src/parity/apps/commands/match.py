@@ -32,6 +32,8 @@ def match(
     software_generation: words.Software = "current",
     engine_generation: words.ServingEngine = None,
     equal: words.Equal = None,
+    rent: words.AtRent = False,
+    own: words.AtOwn = False,
     days: words.Days = None,
     tokens_per_second: words.TokensPerSecond = None,
     ttft: words.Ttft = None,

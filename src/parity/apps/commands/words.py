@@ -95,8 +95,16 @@ Equal = Annotated[
     Parameter(
         group=TARGET,
         help="What is equal: throughput; slo, the load of --rps, --concurrency or --users; time, "
-        "days of training.",
+        "days of training; cost: what the money of --have buys, and does.",
     ),
+]
+AtRent = Annotated[
+    bool,
+    Parameter(group=TARGET, negative="", show_default=False, help="With --equal cost: rented."),
+]
+AtOwn = Annotated[
+    bool,
+    Parameter(group=TARGET, negative="", show_default=False, help="With --equal cost: owned."),
 ]
 PrefillOn = Annotated[
     str | None,
