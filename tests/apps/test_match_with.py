@@ -49,6 +49,9 @@ def test_where_no_number_does_the_exit_code_says_so(run):
         (("match", "llama-3.1-8b", "--with", "8xa100", "--days", "9"), "--train"),
         ((*SERVING, "--with", "0xa100"), "whole number from 1"),
         ((*SERVING, "--with", ""), "names no chip"),
+        ((*SERVING, "--with", "8xa100", "--mode", "aggregated"), "leave --mode out"),
+        (("match", "llama-3.1-8b", "--with", "8xa100", "--users", "9"), "--rps"),
+        ((*SERVING, "--with", "8xa100", "--rps", "9"), "give one of them"),
         (SERVING, "--want names the chips"),
     ],
 )

@@ -145,6 +145,25 @@ def test_a_chip_that_only_decodes_waits_for_the_owned_ones_prompts() -> None:
     assert (nothing["count"], nothing["bound_by"]) == (None, "P106")
 
 
+def test_a_load_in_requests_is_that_of_the_chips_that_carry_it() -> None:
+    words = {"profile": "chat"}
+    by_chips = asked(LARGE, "8xa100", "h20", have="16xh100", **words)
+    rate = by_chips["target"]["requests_per_s"]
+    found = asked(LARGE, "8xa100", "h20", rps=rate, **words)
+    assert found["target"]["requests_per_s"] == pytest.approx(rate)
+    assert [one["count"] for one in found["rows"]] == [one["count"] for one in by_chips["rows"]]
+    alone = parity.match(LARGE, have="16xh100", want="h20", samples=64, **words).to_dict()
+    assert alone["answer"]["target"]["requests_per_s"] == pytest.approx(rate, rel=1e-6)
+
+
+def test_days_of_other_chips_count_what_interrupts_them() -> None:
+    words = {"have": "32xh100", "equal": "time", **TRAINING}
+    found = asked(SMALL, "16xh100", "h100", **words)
+    assert found["rows"][0]["count"] == 16
+    bare = asked(SMALL, "16xh100", "h100", have="32xh100", **TRAINING)
+    assert found["target"]["step_time_s"] > bare["target"]["step_time_s"]
+
+
 def test_a_chip_without_a_figure_is_named_and_the_others_counted() -> None:
     found = asked(SMALL, "8xa100", "ascend920,h20", have="16xh100")
     missing, counted = found["rows"]
@@ -180,14 +199,14 @@ def test_the_fleet_with_what_is_added_is_planned_to_be_as_fast() -> None:
 
 
 def test_the_pools_of_an_answer_are_planned_to_carry_as_much() -> None:
-    waits = {"ttft": "2s", "tpot": "50ms"}
-    found = row(LARGE, "16xa100", "910b", have="16xh100", **waits)
+    words = {"ttft": "2s", "tpot": "50ms", "engine_generation": "current"}
+    found = row(LARGE, "16xa100", "910b", have="16xh100", **words)
     prompts, tokens = found["parts"]
     assert (prompts["does"], tokens["does"]) == ("prompts", "decoding")
     assert prompts["chip"] == "ascend910b2"
     plan = parity.plan_serve(
         LARGE, f"{tokens['chips']}x{tokens['chip']}", isl="2k", osl=500, samples=64,
-        prefill_on=f"{prompts['chips']}x{prompts['chip']}", engine_generation="current", **waits,
+        prefill_on=f"{prompts['chips']}x{prompts['chip']}", **words,
     ).to_dict()["answer"]  # fmt: skip
     carried = min(prompts["requests_per_s"], tokens["requests_per_s"])
     assert plan["most_requests_per_s"] == pytest.approx(carried, rel=1e-6)

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from msgspec import structs
 
-from parity.catalogue.machine import Machine, machine
+from parity.catalogue.machine import Draw, Number, machine
 from parity.catalogue.spec import Batch, merged, parse_fleet
 from parity.errors import Infeasible, MissingFact, UsageError
 from parity.evaluate.goodput import Stated
@@ -32,14 +34,16 @@ from parity.search.beside_units import division
 from parity.search.findings import choose_dtype, note, weak_class
 from parity.search.match import quality
 from parity.search.match_serving import MOST_NARROWED
-from parity.search.mixed import MOST_KINDS, Fleet, common_dtype
-from parity.search.replica import ServingJob
+from parity.search.mixed import MOST_KINDS, common_dtype
+from parity.search.run import interrupted_times, plan_goodput
 from parity.search.train import best_plans, sampled_times
 from parity.search.uncertainty import once
-from parity.timing.draw import Sampler
-from parity.timing.engine import Engine
-from parity.words.asked import Quantity, Run, asked_dtype, one_kind, step_for_days
-from parity.workload.operator import Architecture
+from parity.words.asked import Run, rate, step_for_days
+from parity.words.matches import MatchWords
+from parity.workload.find import model as find_model
+
+#: (chips as typed, how many are owned, open_=whether there may be more) -> what they do.
+KindOf: TypeAlias = Callable[..., Kind]
 
 
 def owned_chips(text: str) -> tuple[Batch, ...]:
@@ -59,150 +63,136 @@ def owned_chips(text: str) -> tuple[Batch, ...]:
     return batches
 
 
-def training_beside(
-    run: Run,
-    owned: str,
-    wanted: tuple[Batch, ...],
-    have: str | None,
-    days: Quantity | None,
-    tokens_per_s: float | None,
-    dtype: str,
-    drawn: Sampler,
-) -> Answer:
-    """What to add to the chips `owned` for a training run as fast as on `have`, in `days`, or of so
-    many tokens/s.
+def beside(asked: MatchWords, *, ladder: bool) -> Answer:
+    """What must be added to the chips that are owned, for training or for serving.
 
-    Raises `UsageError`, `MissingFact`, `Infeasible` for `have`.
+    Raises `UsageError`, `MissingFact`, `Infeasible` for the chips that set the target.
     """
-    batches, asked = owned_chips(owned), asked_dtype(dtype)
-    goal, divided, about = _training_goal(run, have, days, tokens_per_s, asked, drawn)
+    asked.beside(ladder=ladder)
+    return _training(asked) if asked.train else _serving(asked)
+
+
+def _training(asked: MatchWords) -> Answer:
+    run, batches = asked.training(), owned_chips(asked.owned or "")
+    goal, divided, about = _training_goal(run, asked)
     held = tuple((machine(batch.chip), batch.count or 0) for batch in batches)
-    own, _ = common_dtype(tuple(batch.chip for batch in batches), asked)
+    own, _ = common_dtype(tuple(batch.chip for batch in batches), asked.dtype)
     job = structs.replace(run.job, dtype=own)
     case = Case(run.arch, job, held, run.era, goal)
-    found, alone = owned_training(case, drawn)
+    found, alone = owned_training(case, asked.sampler)
     rows: list[Added] = []
-    for batch in wanted:
+    for batch in asked.wanted:
         others = tuple(one for one in held if one[0].chip != batch.chip)
         here = sum(count for one, count in held if one.chip == batch.chip)
         try:
             more = machine(batch.chip)
             chips = (*(one.chip for one, _ in others), batch.chip)
-            dtype_of_all, chosen = common_dtype(chips, asked)
-            this = replace(case, job=structs.replace(job, dtype=dtype_of_all), held=others)
-            row = added_training(this, more, found, alone, here, drawn)
-            findings = (*chosen, *row.findings, *_training_quality(others, more, dtype_of_all))
-            rows.append(replace(row, findings=findings, label=_label(batch)))
+            dtype, chosen = common_dtype(chips, asked.dtype)
+            this = replace(case, job=structs.replace(job, dtype=dtype), held=others)
+            row = added_training(this, more, found, alone, here, asked.sampler)
+            kinds = (*(one for one, _ in others), more)
+            weak = (finding for one in kinds for finding in quality(one, dtype))
+            rows.append(replace(row, findings=(*chosen, *row.findings, *weak)))
         except (Infeasible, MissingFact) as error:
-            rows.append(replace(refused(batch.chip, error), label=_label(batch)))
+            rows.append(refused(batch.chip, error))
     shown = MatchQuestion(
-        "training", run.arch.name, have or "", goal.step_s, job, None,
+        "training", run.arch.name, asked.have_text or "", goal.step_s, job, None,
         interrupted=goal.stated is not None,
     )  # fmt: skip
-    return beside_answer(BesideQuestion(shown, owned, divided), found, rows, about)
+    question = BesideQuestion(shown, asked.owned or "", divided)
+    return beside_answer(question, found, _labelled(asked, rows), about)
 
 
-def _training_goal(
-    run: Run, have: str | None, days: Quantity | None, tokens_per_s: float | None, dtype: str,
-    drawn: Sampler,
-) -> tuple[Goal, str, tuple[Finding, ...]]:  # fmt: skip
+def _training_goal(run: Run, asked: MatchWords) -> tuple[Goal, str, tuple[Finding, ...]]:
     """(the step to reach, how the chips that set it are divided, what to know of them)"""
-    about = (*run.arch.findings, *weak_class(run.arch))
-    if have is None:
-        if days is not None:
-            return Goal(step_for_days(run.job, days), Stated()), "", about
-        return Goal(run.job.global_batch_tokens / (tokens_per_s or 1.0)), "", about
-    batch = one_kind(have, "--have", counted=True)
-    own, _ = choose_dtype(batch.chip, dtype)
-    job, target = structs.replace(run.job, dtype=own), machine(batch.chip)
-    plan = best_plans(run.arch, job, target, run.era, batch.count or 1, 1)[0]
-    relative = once(lambda draw: sampled_times(run.arch, plan, run.era, draw) / plan.time_s, drawn)
-    about = (*about, *quality(target, own))
-    return Goal(plan.time_s, None, relative), describe(plan.layout), about
+    arch, about = run.arch, (*run.arch.findings, *weak_class(run.arch))
+    within = Stated() if asked.equal() == "time" else None
+    if asked.have is None:
+        if asked.days is not None:
+            return Goal(step_for_days(run.job, asked.days), within), "", about
+        return Goal(run.job.global_batch_tokens / rate(asked.tokens_per_second or 0)), "", about
+    own, _ = choose_dtype(asked.have.chip, asked.dtype)
+    job, target = structs.replace(run.job, dtype=own), machine(asked.have.chip)
+    plan = best_plans(arch, job, target, run.era, asked.have.count or 1, 1)[0]
+    share = float(plan_goodput(arch, plan, within).fraction) if within else 1.0
+
+    def relative(draw: Draw) -> Number:
+        if within is None:
+            return sampled_times(arch, plan, run.era, draw) / plan.time_s
+        return interrupted_times(arch, plan, run.era, within, draw) * share / plan.time_s
+
+    goal = Goal(plan.time_s / share, within, once(relative, asked.sampler))
+    return goal, describe(plan.layout), (*about, *quality(target, own))
 
 
-def _training_quality(held: Fleet, more: Machine, dtype: str) -> tuple[Finding, ...]:
-    kinds = (*(one for one, _ in held), more)
-    return tuple(finding for one in kinds for finding in quality(one, dtype))
+def _serving(asked: MatchWords) -> Answer:
+    arch, batches = find_model(asked.model), owned_chips(asked.owned or "")
+    work = asked.requests(arch.name)
 
+    def kind(batch: Batch, owned: int, *, open_: bool = False) -> Kind:
+        one = asked.candidate(arch, batch, work)
+        if one.question is None:
+            raise one.error or Infeasible(f"{batch.text} cannot serve {arch.name}.")
+        return kind_of(one.question, owned, one.findings, open_=open_)
 
-def serving_beside(
-    arch: Architecture,
-    job: ServingJob,
-    owned: str,
-    wanted: tuple[Batch, ...],
-    have: str | None,
-    requests_per_s: float | None,
-    dtypes: tuple[str, str],
-    engine: Engine,
-    drawn: Sampler,
-) -> Answer:
-    """What to add to the chips `owned` to serve what `have` serve, or so many requests/s.
-
-    dtypes: of the weights and of the cache, or `auto`. Raises `UsageError`, `MissingFact`,
-    `Infeasible` for `have`.
-    """
-    batches = owned_chips(owned)
-    words = (job, engine, *dtypes)
-    load, divided = _serving_load(arch, have, requests_per_s, words, drawn)
-    kinds, about = _held(arch, batches, words)
-    fleet = fleet_of(arch, kinds, engine)
-    found = owned_serving(fleet, load, drawn)
+    load, divided = _serving_load(asked, kind)
+    kinds, about = _held(batches, kind)
+    fleet = fleet_of(kinds)
+    found = owned_serving(fleet, load, asked.sampler)
+    few = len(asked.wanted) <= MOST_NARROWED
     rows: list[Added] = []
-    for batch in wanted:
-        others = tuple(kind for kind in kinds if kind.machine.chip != batch.chip)
-        here = sum(b.count or 0 for b in batches if b.chip == batch.chip)
+    for batch in asked.wanted:
+        others = tuple(one for one in kinds if one.machine.chip != batch.chip)
+        here = sum(own.count or 0 for own in batches if own.chip == batch.chip)
         try:
-            new = kind_of(arch, machine(batch.chip), here, *words, open_=True)
-            beside = fleet if len(others) == len(kinds) else fleet_of(arch, others, engine)
-            few = len(wanted) <= MOST_NARROWED
-            row = added_serving(arch, beside, new, load, engine, drawn, few=few)
-            more = (f for kind in (*others, new) for f in quality(kind.machine, kind.multiplied))
-            rows.append(replace(row, findings=(*row.findings, *more), label=_label(batch)))
+            new = kind(batch, here, open_=True)
+            rest = fleet if len(others) == len(kinds) else fleet_of(others)
+            row = added_serving(rest, new, load, asked.sampler, few=few)
+            weak = (f for one in (*others, new) for f in quality(one.machine, one.multiplied))
+            rows.append(replace(row, findings=(*row.findings, *weak)))
         except (Infeasible, MissingFact) as error:
-            rows.append(replace(refused(batch.chip, error), label=_label(batch)))
-    shown = MatchQuestion("serving", arch.name, have or "", load.requests_per_s, None, job)
-    question = BesideQuestion(shown, owned, divided)
-    return beside_answer(question, found, rows, (*arch.findings, *about))
+            rows.append(refused(batch.chip, error))
+    shown = MatchQuestion(
+        "serving", arch.name, asked.have_text or "", load.requests_per_s, None, asked.job(arch.name)
+    )
+    question = BesideQuestion(shown, asked.owned or "", divided)
+    return beside_answer(question, found, _labelled(asked, rows), (*arch.findings, *about))
 
 
-def _serving_load(
-    arch: Architecture, have: str | None, requests_per_s: float | None,
-    words: tuple[ServingJob, Engine, str, str], drawn: Sampler,
-) -> tuple[Load, str]:  # fmt: skip
+def _serving_load(asked: MatchWords, kind: KindOf) -> tuple[Load, str]:
     """(the requests/s to serve, stated or as many as the chips of `have` carry; how these are
     divided)
     """
-    if have is None:
-        return Load(requests_per_s or 1.0), ""
-    batch = one_kind(have, "--have", counted=True)
-    kind = kind_of(arch, machine(batch.chip), batch.count or 1, *words)
-    load = load_of(kind)
+    stated = asked.need().requests_per_s
+    if stated is not None or asked.have is None:
+        return Load(stated or 1.0), ""
+    own = kind(asked.have, asked.have.count or 1)
+    load = load_of(own)
     if load.requests_per_s == 0:
-        raise kind.refusal or Infeasible(f"{have} do not hold one replica of {arch.name}.")
-    parts = division(kind.able, kind.owned)
+        raise own.refusal or Infeasible(f"{asked.have_text} hold not one replica of {asked.model}.")
+    parts = division(own.able, own.owned)
     divided = ", ".join(f"{n:,} × {describe_replica(unit.by.layout)}" for unit, n in parts)
-    return replace(load, relative=once(load.relative, drawn) if load.relative else None), divided
+    return replace(load, relative=once(load.relative, asked.sampler)), divided
 
 
-def _held(
-    arch: Architecture, batches: tuple[Batch, ...], words: tuple[ServingJob, Engine, str, str]
-) -> tuple[tuple[Kind, ...], tuple[Finding, ...]]:
+def _held(batches: tuple[Batch, ...], kind: KindOf) -> tuple[tuple[Kind, ...], tuple[Finding, ...]]:
     """(what each owned kind does, P311 for those that cannot serve the model at all)"""
     kinds, idle = [], []
     for batch in batches:
         try:
-            kinds.append(kind_of(arch, machine(batch.chip), batch.count or 0, *words))
+            kinds.append(kind(batch, batch.count or 0))
         except Infeasible as error:
             why = error.findings[0].message if error.findings else str(error)
-            idle.append(
-                note("P311", f"{batch.count:,} {batch.chip.id} stay idle: {why}", "warning")
-            )
+            words = f"{batch.count:,} {batch.chip.id} stay idle: {why}"
+            idle.append(note("P311", words, "warning"))
     return tuple(kinds), tuple(idle)
 
 
-def _label(batch: Batch) -> str:
+def _labelled(asked: MatchWords, rows: list[Added]) -> list[Added]:
     """A chip with figures of the user's own is called by them."""
-    if "@" not in batch.text:
-        return ""
-    return f"{batch.chip.id}@{batch.text.split('@', 1)[1]}"
+    return [
+        replace(row, label=f"{batch.chip.id}@{batch.text.split('@', 1)[1]}")
+        if "@" in batch.text
+        else row
+        for batch, row in zip(asked.wanted, rows, strict=True)
+    ]

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from parity.api.beside import owned_chips, serving_beside, training_beside
+from parity.api.beside import beside, owned_chips
 from parity.api.ladder import ladder_of
 from parity.catalogue.machine import machine
 from parity.catalogue.spec import Batch
@@ -114,7 +114,7 @@ def match(
     supply = asked_supply(to, risk)
     chips = [batch.chip for batch in asked.wanted]
     if owned is not None:
-        answer = _beside(asked, ladder=ladder)
+        answer = beside(asked, ladder=ladder)
     elif ladder:
         answer = ladder_of(asked)
         chips += [asked.have.chip] if asked.have else []
@@ -200,18 +200,3 @@ def _serving(asked: MatchWords) -> Answer:
     shown = MatchQuestion("serving", arch.name, text, target, None, job, equal=equal)
     plan = have.plan if have else None
     return match_answer(shown, plan, in_order(asked.wanted, rows), about)
-
-
-def _beside(asked: MatchWords, *, ladder: bool) -> Answer:
-    """What must be added to the chips that are owned."""
-    asked.beside(ladder=ladder)
-    owned, have, wanted, drawn = asked.owned or "", asked.have_text, asked.wanted, asked.sampler
-    per_s = None if asked.tokens_per_second is None else rate(asked.tokens_per_second)
-    if asked.train:
-        run = asked.training()
-        return training_beside(run, owned, wanted, have, asked.days, per_s, asked.dtype, drawn)
-    arch = find_model(asked.model)
-    job = asked.job(arch.name)
-    load = asked.need().requests_per_s
-    dtypes = (asked.dtype, asked.kv)
-    return serving_beside(arch, job, owned, wanted, have, load, dtypes, asked.era(), drawn)

@@ -27,8 +27,6 @@ from parity.search.beside_units import (
     needed_beside,
 )
 from parity.search.serving_plan import WORTH
-from parity.timing.engine import Engine
-from parity.workload.operator import Architecture
 
 #: A replica at stated figures, or over samples of them.
 View: TypeAlias = Callable[[Unit], Unit]
@@ -58,13 +56,13 @@ class Group:
     requests_per_s: float
 
 
-def fleet_of(arch: Architecture, kinds: tuple[Kind, ...], engine: Engine) -> Fleet:
+def fleet_of(kinds: tuple[Kind, ...]) -> Fleet:
     """The owned kinds as they carry the most: each by itself, or two of them in two pools."""
     alone = Fleet(kinds)
     best, rate = alone, WORTH * float(carries(alone))
     for i, j in permutations(range(len(kinds)), 2):
         if i < j:
-            for pools in joined(arch, kinds[i], kinds[j], engine):
+            for pools in joined(kinds[i], kinds[j]):
                 pair = replace(alone, pair=(i, j, pools))
                 if (found := float(np.ravel(carries(pair))[0])) > rate:
                     best, rate = pair, found
@@ -97,29 +95,27 @@ def needed(requests_per_s: Number, fleet: Fleet, new: Kind, way: Way) -> Number:
     return needed_beside(left, own.able, own.owned, way.pools, new.able).chips
 
 
-def best_way(
-    arch: Architecture, requests_per_s: float, fleet: Fleet, new: Kind, engine: Engine
-) -> tuple[Way, float]:
+def best_way(requests_per_s: float, fleet: Fleet, new: Kind) -> tuple[Way, float]:
     """(the way that takes the fewest chips of the added kind, how many) [1]"""
     best = Way()
     count = float(needed(requests_per_s, fleet, new, best)[0])
     limit = count / WORTH
     for to, own in enumerate(fleet.kinds):
-        for pools in joined(arch, own, new, engine):
+        for pools in joined(own, new):
             way = Way(to, pools)
             if (found := float(needed(requests_per_s, fleet, new, way)[0])) < limit:
                 best, count, limit = way, found, found
     return best, count
 
 
-def limit_of(arch: Architecture, fleet: Fleet, new: Kind, engine: Engine) -> float:
+def limit_of(fleet: Fleet, new: Kind) -> float:
     """Requests/s that are served with any number of chips of a kind that does not do everything
     itself: the owned kind it works with sets the limit. [1/s]
     """
     found = [float(np.ravel(carries(fleet))[0])]
     for to, own in enumerate(fleet.kinds):
         rest = float(np.ravel(carries(fleet, to))[0])
-        for pools in joined(arch, own, new, engine):
+        for pools in joined(own, new):
             splits = np.arange(own.owned // pools.ours.chips + 1)
             alone = most(own.able, own.owned - splits * pools.ours.chips)
             found.append(rest + float(np.max(splits * pools.ours.requests_per_s + alone)))

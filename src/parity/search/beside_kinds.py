@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from msgspec import structs
 
 from parity.catalogue.machine import Draw, Machine
 from parity.errors import Infeasible, MissingFact
@@ -17,7 +16,7 @@ from parity.evaluate.step import multiplied_in
 from parity.record import Finding
 from parity.search.beside_units import Able, Joined, Unit, worthwhile
 from parity.search.match import FASTER
-from parity.search.precision import choose_precision
+from parity.search.pools import decoding
 from parity.search.prefill import Prefill, prefills, sampled_pass
 from parity.search.replica import (
     Replicas,
@@ -28,26 +27,34 @@ from parity.search.replica import (
     replicas,
 )
 from parity.search.serve import sampled_rates
-from parity.timing.engine import Engine
-from parity.workload.operator import Architecture
+from parity.search.serving_plan import ServingQuestion
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of chip behind the router, in the precision that it serves in.
+    """One kind of chip behind the router, with what it is asked, in the precision it serves in.
 
     most: chips that a replica may have. standby: replicas for where the chip turns out slower than
     the latencies allow the others to be.
     """
 
-    machine: Machine
-    job: ServingJob
+    question: ServingQuestion
     owned: int
     most: float
     able: Able
     standby: tuple[Unit, ...] = ()
     refusal: Infeasible | None = None  # of replicas that do everything
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def machine(self) -> Machine:
+        """What it is."""
+        return self.question.pool.machine
+
+    @property
+    def job(self) -> ServingJob:
+        """What it serves, in its own precision."""
+        return self.question.pool.job
 
     @property
     def multiplied(self) -> str:
@@ -57,28 +64,29 @@ class Kind:
 
 
 def kind_of(
-    arch: Architecture, target: Machine, owned: int, job: ServingJob, engine: Engine,
-    dtype: str = "auto", kv: str = "auto", *, open_: bool = False,
-) -> Kind:  # fmt: skip
+    question: ServingQuestion,
+    owned: int,
+    findings: tuple[Finding, ...] = (),
+    *,
+    open_: bool = False,
+) -> Kind:
     """What `owned` chips of a kind, or with `open_` any number of them, do by themselves.
 
-    Raises `Infeasible` with P1xx where the gate stops it, `MissingFact`.
+    findings: of the gate that the question has passed.
     """
-    precision, chosen = choose_precision(arch, target.chip, dtype, kv)
-    own = replace(job, precision=precision)
-    limit = np.inf if open_ else owned
+    pool, limit = question.pool, np.inf if open_ else owned
     whole: tuple[Unit, ...] = ()
     standby: tuple[Unit, ...] = ()
     refusal = None
     try:
-        every = replicas(arch, own, target, engine, limit)
-        whole = _whole(every, own)
-        standby = _standby(every, own)
+        every = replicas(question.arch, pool.job, pool.machine, question.engine, limit)
+        whole = _whole(every, pool.job)
+        standby = _standby(every, pool.job)
     except Infeasible as error:
         refusal = error
-    kind = Kind(target, own, owned, limit, Able(whole), standby, refusal, chosen)
-    if not job.patient:
-        pairs = tuple(product(*_phases(arch, kind, kind, engine)))
+    kind = Kind(question, owned, limit, Able(whole), standby, refusal, findings)
+    if not pool.job.patient:
+        pairs = tuple(product(*_phases(kind, kind)))
         kind = replace(kind, able=worthwhile(Able(whole, pairs)))
     return kind
 
@@ -101,30 +109,25 @@ def _standby(every: Replicas, job: ServingJob) -> tuple[Unit, ...]:
     return ()
 
 
-def _phases(
-    arch: Architecture, prompts: Kind, tokens: Kind, engine: Engine
-) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+def _phases(prompts: Kind, tokens: Kind) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
     """(replicas for prompts alone, for decoding alone) within the latencies; none where either
     cannot be.
     """
+    one, two = prompts.question, tokens.question
     with suppress(Infeasible, MissingFact):
-        first = prefills(arch, prompts.job, prompts.machine, tokens.machine, engine, prompts.most)
+        first = prefills(
+            one.arch, prompts.job, prompts.machine, tokens.machine, one.engine, prompts.most
+        )
         alone = decoding(tokens.job)
-        second = _whole(replicas(arch, alone, tokens.machine, engine, tokens.most), alone)
+        second = replicas(two.arch, alone, tokens.machine, two.engine, tokens.most)
         return (
             tuple(Unit(p.chips, p.requests_per_s, p, prompts.job) for p in first),
-            second,
+            _whole(second, alone),
         )
     return (), ()
 
 
-def decoding(job: ServingJob) -> ServingJob:
-    """What is left of a job for chips that are handed every prompt as it was cached."""
-    handed = structs.replace(job.request, cached_tokens=job.request.input_tokens)
-    return replace(job, request=handed, ttft_s=np.inf)
-
-
-def joined(arch: Architecture, ours: Kind, theirs: Kind, engine: Engine) -> tuple[Joined, ...]:
+def joined(ours: Kind, theirs: Kind) -> tuple[Joined, ...]:
     """Every two pools over two kinds, in both orders and of all sizes of replica.
 
     None where the caches of both have another dtype, or a chip has no network port.
@@ -137,8 +140,8 @@ def joined(arch: Architecture, ours: Kind, theirs: Kind, engine: Engine) -> tupl
             port_bandwidth(kind.machine, vendors)
     except MissingFact:
         return ()
-    own_first = product(*_phases(arch, ours, theirs, engine))
-    other_first = product(*_phases(arch, theirs, ours, engine))
+    own_first = product(*_phases(ours, theirs))
+    other_first = product(*_phases(theirs, ours))
     return (
         *(Joined(prompts, tokens, prompts_ours=True) for prompts, tokens in own_first),
         *(Joined(tokens, prompts, prompts_ours=False) for prompts, tokens in other_first),

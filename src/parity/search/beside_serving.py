@@ -41,9 +41,12 @@ from parity.search.train import MOST_CHIPS
 from parity.search.uncertainty import Answering, Spread, spread
 from parity.search.walls_serving import ServingCase, serving_wall
 from parity.timing.draw import USUAL_SAMPLES, Sampler
-from parity.timing.engine import Engine
 from parity.units import significant
-from parity.workload.operator import Architecture
+
+
+def as_stated(draw: Draw) -> Number:  # noqa: ARG001
+    """A load that is sure. [1]"""
+    return 1.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,10 @@ class Load:
     """Requests/s to be served; relative: over that, for samples, where chips set them. [1]"""
 
     requests_per_s: float
-    relative: Answering | None = None
+    relative: Answering = as_stated
 
     def over(self, draw: Draw) -> Number:
         """The requests/s of each sample, () or of shape (samples, 1). [1/s]"""
-        if self.relative is None:
-            return np.float64(self.requests_per_s)
         return self.requests_per_s * np.reshape(self.relative(draw), (-1, 1))
 
 
@@ -95,11 +96,9 @@ def _used(fleet: Fleet) -> Fleet:
 
 
 def added_serving(
-    arch: Architecture,
     fleet: Fleet,
     new: Kind,
     load: Load,
-    engine: Engine,
     sampler: Sampler = USUAL_SAMPLES,
     *,
     few: bool = True,
@@ -112,11 +111,9 @@ def added_serving(
     chip, node, target = new.machine.chip, new.machine.node, load.requests_per_s
     stated = float(np.ravel(carries(fleet))[0]) + float(most(new.able, np.float64(new.owned)))
     suffices = stated >= target * (1 - 1e-9)
-    way, total = (
-        (Way(), float(new.owned)) if suffices else best_way(arch, target, fleet, new, engine)
-    )
+    way, total = (Way(), float(new.owned)) if suffices else best_way(target, fleet, new)
     if not total <= MOST_CHIPS:
-        return _wall(arch, fleet, new, load, engine, few=few)
+        return _wall(fleet, new, load, few=few)
     count = 0 if suffices else int(more_in_nodes(total, new.owned, node))
     found = list(groups(target, fleet, new, way))
     if suffices and new.owned:
@@ -160,15 +157,14 @@ def _spread(
     return spread(chips, sampler, narrowed=few)
 
 
-def _wall(
-    arch: Architecture, fleet: Fleet, new: Kind, load: Load, engine: Engine, *, few: bool
-) -> Added:
+def _wall(fleet: Fleet, new: Kind, load: Load, *, few: bool) -> Added:
     """No number does: the kind serves nothing here, or waits for the owned kind it works with."""
-    share = limit_of(arch, fleet, new, engine) / load.requests_per_s
+    share = limit_of(fleet, new) / load.requests_per_s
     owned = float(np.ravel(carries(fleet))[0]) / load.requests_per_s
     chip = new.machine.chip
     if new.refusal is not None and share <= owned * (1 + 1e-9):
-        case = ServingCase(arch, new.job, new.machine, engine, new.job.precision.kv)
+        one = new.question
+        case = ServingCase(one.arch, new.job, new.machine, one.engine, new.job.precision.kv)
         row = refused(chip, new.refusal)
         return replace(row, reach=share, wall=serving_wall(case, moved=few))
     names = " and ".join(f"{kind.owned:,} {kind.machine.chip.id}" for kind in fleet.kinds)
