@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from parity.api.cost import cost
+    from parity.api.design import design
     from parity.api.fab import fab
     from parity.api.match import match
     from parity.api.outlook import outlook
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from parity.outputs.accuracy import validate
 
 __all__ = [
-    "ParityError", "cost", "fab", "match", "outlook", "plan_serve", "plan_train", "rules",
-    "validate", "why",
+    "ParityError", "cost", "design", "fab", "match", "outlook", "plan_serve", "plan_train",
+    "rules", "validate", "why",
 ]  # fmt: skip
 
 _WHERE = {
     "ParityError": "parity.errors",
     "cost": "parity.api.cost",
+    "design": "parity.api.design",
     "fab": "parity.api.fab",
     "match": "parity.api.match",
     "outlook": "parity.api.outlook",

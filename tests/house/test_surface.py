@@ -12,8 +12,8 @@ from parity.apps.commands import match, outlook, plan, rules, why
 
 def test_the_public_names():
     known = [
-        "ParityError", "cost", "fab", "match", "outlook", "plan_serve", "plan_train", "rules",
-        "validate", "why",
+        "ParityError", "cost", "design", "fab", "match", "outlook", "plan_serve", "plan_train",
+        "rules", "validate", "why",
     ]  # fmt: skip
     assert parity.__all__ == known
     assert all(hasattr(parity, name) for name in parity.__all__)

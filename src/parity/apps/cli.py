@@ -36,7 +36,10 @@ COMMANDS = {
         "parity.apps.commands.cost:cost",
         "Count what a day, a token or a run costs, and what it earns.",
     ),
-    "chips": ("parity.apps.commands.chips:chips", "List, filter, show or compare chips."),
+    "chips": (
+        "parity.apps.commands.chips:chips",
+        "List, filter, show or compare chips, or design one.",
+    ),
     "models": ("parity.apps.commands.models:models", "Count a model: parameters, cache, FLOPs."),
     "fab": (
         "parity.apps.commands.fab:fab",

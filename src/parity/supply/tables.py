@@ -161,6 +161,11 @@ def _read(name: str, table: dict[str, Any], record: type[R], path: str = "") -> 
     return {key: read_record(raw, record, at.into(key), key, known) for key, raw in table.items()}
 
 
+def read(name: str, record: type[R], table: str) -> dict[str, R]:
+    """One table of a file of this folder, by id; its figures sourced."""
+    return _read(name, _toml(name)[table], record, table)
+
+
 @cache
 def nodes() -> dict[str, Node]:
     """Every process node, by id."""

@@ -1,0 +1,187 @@
+"""A chip of one's own, as an answer: floor plan, figures, cost, speed, and what it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from parity.catalogue.schema import Chip
+from parity.outputs.design_search import searched
+from parity.outputs.design_tables import (
+    Shown,
+    cost_table,
+    figures_table,
+    floorplan_table,
+    money_fields,
+    plan_fields,
+    speed_fields,
+    speed_table,
+    worth_fields,
+    worth_table,
+)
+from parity.outputs.document import Document, Part
+from parity.outputs.envelope import NOT_FEASIBLE, Answer
+from parity.outputs.fab_tables import cited
+from parity.outputs.figures import marks, ranged
+from parity.record import Fact, Finding
+from parity.search.design import Judged, Objective, judged, score, speeds
+from parity.search.design_space import Report
+from parity.search.portfolio import Portfolio
+from parity.supply import blocks
+from parity.supply.custom import Design, cooling_of
+from parity.supply.custom_chip import as_chip, at_end
+from parity.supply.custom_limits import limits
+from parity.timing.draw import USUAL_SAMPLES
+from parity.units import render, significant
+
+UNSEEN = "P333"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The whole question; the first chip of `against` is the measure."""
+
+    design: Design
+    portfolio: Portfolio
+    against: tuple[Design, ...]
+    objective: Objective | None
+    later: Portfolio
+    tries: int
+    seed: int
+
+
+def design_answer(asked: Asked, report: Report | None = None) -> tuple[Answer, Chip | None]:
+    """The answer, and the chip it is of; None where the design cannot be made."""
+    at = judged(asked.design)
+    found = limits(asked.design, at.figures)
+    cooled = replace(asked.design, cooling=cooling_of(asked.design, at.figures))
+    at, over = judged(cooled), judged(cooled, USUAL_SAMPLES)
+    if any(one.severity == "error" for one in found):
+        return _broken(asked, at, over, found), None
+    chip = as_chip(asked.design, at.figures, over.figures)
+    shown = _shown(asked, at, over, chip)
+    findings = (*found, *_unseen(shown))
+    parts: list[Part] = [
+        floorplan_table(shown), figures_table(shown), cost_table(shown), speed_table(shown),
+        worth_table(shown),
+    ]  # fmt: skip
+    content: dict[str, Any] = {"answer": {**plan_fields(shown), **money_fields(shown)}}
+    content["answer"] |= speed_fields(shown) | worth_fields(shown)
+    if asked.objective is not None:
+        more, fields = searched(
+            asked.design, asked.objective, (asked.portfolio, asked.later), asked.against[0],
+            asked.seed, asked.tries, report,
+        )  # fmt: skip
+        parts += more
+        content["search"] = fields
+    mark = marks(fact.source for fact in _inputs(asked.design, at))
+    document = Document(
+        sentence=_sentence(shown),
+        parts=tuple(parts),
+        findings=findings,
+        sources=tuple(cited(key) for key in mark),
+        next=_next(asked.design),
+    )
+    content["findings"] = findings
+    return Answer(command="chips design", content=content, document=document), chip
+
+
+def _shown(asked: Asked, at: Judged, over: Judged, chip: Chip) -> Shown:
+    against = tuple(judged(other) for other in asked.against)
+    theirs = tuple(speeds(other.design.like, asked.portfolio) for other in against)
+    ends = tuple(speeds(at_end(chip, end), asked.portfolio) for end in ("low", "high"))
+    own = speeds(at.chip, asked.portfolio)
+    return Shown(at, over, chip, asked.portfolio, own, (ends[0], ends[1]), against, theirs)
+
+
+def _broken(asked: Asked, at: Judged, over: Judged, found: tuple[Finding, ...]) -> Answer:
+    chip = as_chip(asked.design, at.figures, over.figures)
+    shown = Shown(at, over, chip, asked.portfolio, (), ((), ()), (), ())
+    first = next(one for one in found if one.severity == "error")
+    document = Document(
+        sentence=f"{asked.design.name} cannot be made: {_lower(first.message)}",
+        parts=(floorplan_table(shown), figures_table(shown)),
+        findings=found,
+        next=_next(asked.design),
+    )
+    content = {"answer": plan_fields(shown), "findings": found}
+    return Answer(
+        command="chips design", content=content, document=document, exit_code=NOT_FEASIBLE
+    )
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:] if text[:1].isupper() and text[1:2].islower() else text
+
+
+def _sentence(shown: Shown) -> str:
+    design, chip, at = shown.at.design, shown.chip, shown.at
+    peak = chip.compute.dense.bf16 or chip.compute.dense.fp16
+    assert peak is not None
+    assert chip.physical.tdp is not None
+    speed = ranged(peak.value, peak.low, peak.high, peak.unit)
+    memory = ""
+    if chip.memory.capacity and chip.memory.bandwidth:
+        memory = (
+            f", {render(chip.memory.capacity.value, 'byte')} at "
+            f"{render(chip.memory.bandwidth.value, 'byte/s')}"
+        )
+    low, middle, high = (
+        float(q) for q in np.quantile(np.ravel(shown.over.cost.total_usd), [0.1, 0.5, 0.9])
+    )
+    worth = score(shown.speeds, shown.theirs[0])
+    first = shown.against[0].design.like.id
+    dollars = worth / float(np.median(at.dollars)) * float(np.median(shown.against[0].dollars))
+    what = (
+        f"worth {significant(worth)} {first} on `{shown.portfolio.name}`, "
+        f"{significant(dollars)} for a dollar"
+        if worth > 0
+        else f"it cannot do all of `{shown.portfolio.name}`"
+    )
+    watts = render(chip.physical.tdp.value, "W")
+    return (
+        f"{design.name} on {design.silicon.node.id}: {speed} bf16{memory}, {watts}; it costs about "
+        f"{ranged(middle, low, high, 'USD')} to make; {what}."
+    )
+
+
+def _unseen(shown: Shown) -> tuple[Finding, ...]:
+    """What the planners cannot see of a design."""
+    design = shown.at.design
+    if design.silicon.mac == "mac" and shown.at.figures.plan.cores > 0:
+        ratio = float(shown.at.figures.plan.macs / shown.at.figures.plan.cores)
+        if ratio <= 2 * design.core_macs:
+            return ()
+    return (
+        Finding(
+            UNSEEN, "note",
+            "Speeds take the cores, kernels and software of the chip it is like "
+            f"({design.like.id}); whether software of its own reaches them, and what less SRAM and "
+            "fewer vector lanes cost, they do not see.",
+            "a design whose cores are like that chip's",
+        ),
+    )  # fmt: skip
+
+
+def _inputs(design: Design, at: Judged) -> list[Fact]:
+    """The figures of blocks and energy that a design rests on."""
+    silicon, ports = design.silicon, design.silicon.ports
+    energy = blocks.energy()
+    cooling = cooling_of(design, at.figures)
+    found = [blocks.logic()[name].transistors for name in (silicon.mac, "core", "crossbar")]
+    found += [silicon.node.density_mtr_per_mm2, silicon.node.sram_cell_um2]
+    found += [silicon.array.efficiency, ports.memory.area_mm2, ports.link.area_mm2]
+    found += [ports.memory.pj_per_bit, ports.link.pj_per_bit, energy.mac_pj, energy.delivery]
+    found += [energy.static_w_per_mm2, blocks.scales()[str(silicon.node.class_nm)].energy]
+    found += [cooling.limit_w, cooling.pue]
+    return [fact for fact in found if fact is not None]
+
+
+def _next(design: Design) -> tuple[str, ...]:
+    start = f"--from {design.like.id}"
+    return (
+        f"parity chips design {start} --optimise tokens/s/$",
+        f"parity chips design {start} --save {design.name}.toml",
+    )

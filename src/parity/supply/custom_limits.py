@@ -1,0 +1,114 @@
+"""What a design breaks: reticle, package, the area and the edges of its dies, heat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from parity.catalogue.machine import central
+from parity.errors import Infeasible, ParityError
+from parity.record import Finding
+from parity.supply import blocks
+from parity.supply.custom import Design, Figures, cooling_of, recipe
+from parity.supply.floorplan import rest_share, stacks_at_edge
+from parity.supply.power import carries
+from parity.supply.recipe import check_die, check_package
+from parity.units import significant
+
+DOES_NOT_FIT, NO_EDGE, TOO_HOT, LITTLE_REST = "P123", "P124", "P125", "P223"
+#: A share of the usual rest below which a design has forgotten something.
+LITTLE = 0.5
+
+
+def limits(design: Design, at: Figures) -> tuple[Finding, ...]:
+    """What stands in the way of a design, at its stated figures; errors first."""
+    made = recipe(design)
+    found: list[Finding] = []
+    try:
+        check_die(made.dies[0], design.name)
+        check_package(made)
+    except Infeasible as error:
+        found += error.findings
+    found += [*_areas(design, at), *_edges(design), *_heat(design, at)]
+    return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
+
+
+def check(design: Design, at: Figures) -> None:
+    """Raises `Infeasible` with all that a design breaks."""
+    found = limits(design, at)
+    if any(one.severity == "error" for one in found):
+        raise Infeasible(f"{design.name} cannot be made.", found)
+
+
+def _areas(design: Design, at: Figures) -> list[Finding]:
+    rest = float(np.median(at.plan.areas["rest"]))
+    whole = design.whole_mm2
+    usual = float(rest_share(central)) * whole
+    if rest < 0:
+        message = (
+            f"The blocks of {design.name} take {significant(whole - rest, 4)} mm², its dies have "
+            f"{significant(whole, 4)}."
+        )
+        fix = f"`die.area={np.ceil((whole - rest + usual) / design.silicon.dies):.0f}mm2`"
+        return [Finding(DOES_NOT_FIT, "error", message, fix + ", or less of a block")]
+    if rest < LITTLE * usual:
+        message = (
+            f"{significant(rest)} mm² are left for control, host and test; known dies keep about "
+            f"{significant(usual)}."
+        )
+        return [Finding(LITTLE_REST, "warning", message, "a larger die, or less of a block")]
+    return []
+
+
+def _edges(design: Design) -> list[Finding]:
+    memory, ports = design.memory, design.silicon.ports
+    if memory is None or memory.hbm.area_mm2 is None:
+        return []
+    taken = ports.links > 0 or ports.lanes > 0
+    stack = memory.hbm.area_mm2.value
+    edge = ports.memory.edge_mm.value if ports.memory.edge_mm else 0.0
+    places = stacks_at_edge(design.die_mm2, stack, edge, design.silicon.dies, ends_taken=taken)
+    if memory.count <= places:
+        return []
+    message = (
+        f"{memory.count} stacks of {memory.hbm.name} find no place beside {design.silicon.dies} "
+        f"die{'s' if design.silicon.dies > 1 else ''} of {significant(design.die_mm2)} mm²: their "
+        f"long edges take {places}, of {significant(np.sqrt(stack))} mm each."
+    )
+    fix = f"`memory.stacks={places}`" if places else "a larger die"
+    return [Finding(NO_EDGE, "error", message, f"{fix}, or `dies={design.silicon.dies + 1}`")]
+
+
+def _heat(design: Design, at: Figures) -> list[Finding]:
+    watts = float(np.median(at.tdp_w))
+    if float(np.median(at.clock)) <= 0:
+        rest = float(np.median(at.power.total))
+        message = (
+            f"Memory, links and leakage of {design.name} draw {significant(rest)} W before its "
+            f"matrix units do; {significant(design.budget_w or 0)} W are allowed."
+        )
+        return [Finding(TOO_HOT, "error", message, f"`power.budget={np.ceil(2 * rest):.0f}W`")]
+    cooling = cooling_of(design, at)
+    if bool(carries(cooling, watts, design.whole_mm2, central)):
+        return []
+    assert cooling.limit_w is not None
+    assert cooling.w_per_mm2 is not None
+    most = min(cooling.limit_w.value, cooling.w_per_mm2.value * design.whole_mm2)
+    message = (
+        f"{design.name} draws {significant(watts)} W, {significant(watts / design.whole_mm2)} W a "
+        f"mm²; cooling by {cooling.name} carries {significant(most)} W off as much."
+    )
+    better = [
+        one.id
+        for one in blocks.coolings().values()
+        if bool(carries(one, watts, design.whole_mm2, central))
+    ]
+    fix = f"`power.cooling={better[0]}`" if better else f"`power.budget={most:.0f}W`"
+    return [Finding(TOO_HOT, "error", message, fix)]
+
+
+def feasible(design: Design, at: Figures) -> bool:
+    """Whether a design breaks nothing."""
+    try:
+        return not any(one.severity == "error" for one in limits(design, at))
+    except ParityError:
+        return False
