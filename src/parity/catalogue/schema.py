@@ -165,6 +165,7 @@ class Chip(Record, frozen=True, kw_only=True):
     year: Year = None
     status: Status
     family: str  # names the efficiency curves of timing
+    like: str = ""  # id of the chip whose own curves and kernels hold of it, for a design
     market: Market | None = None  # what its maker sells it for; None where nobody says
     aliases: tuple[str, ...] = ()  # what people type
     labels: tuple[str, ...] = ()  # what published tables call it

@@ -71,7 +71,7 @@ def design_answer(asked: Asked, report: Report | None = None) -> tuple[Answer, C
     content["answer"] |= speed_fields(shown) | worth_fields(shown)
     if asked.objective is not None:
         more, fields = searched(
-            asked.design, asked.objective, (asked.portfolio, asked.later), asked.against[0],
+            asked.design, asked.objective, _portfolios(asked), asked.against[0],
             asked.seed, asked.tries, report,
         )  # fmt: skip
         parts += more
@@ -86,6 +86,11 @@ def design_answer(asked: Asked, report: Report | None = None) -> tuple[Answer, C
     )
     content["findings"] = findings
     return Answer(command="chips design", content=content, document=document), chip
+
+
+def _portfolios(asked: Asked) -> tuple[Portfolio, ...]:
+    one, other = asked.portfolio, asked.later
+    return (one,) if one == other else (one, other)
 
 
 def _shown(asked: Asked, at: Judged, over: Judged, chip: Chip) -> Shown:

@@ -54,7 +54,7 @@ def searched(
     kept = sorted(front(found, axes), key=axes[0])[-MOST_POINTS:]
     parts: list[Part] = [
         _table(chosen, found, portfolios, objective),
-        _words(chosen, found, portfolios),
+        Words(_said(chosen, found, portfolios)),
         Chart(
             title=f"Designs on `{portfolios[0].name}`: none beats the front in both",
             x=f"work for a dollar, over {reference.like.id}",
@@ -114,16 +114,20 @@ def _made(one: Judged) -> list[str]:
     ]
 
 
-def _words(
+def _said(
     chosen: dict[str, Tried], found: tuple[Tried, ...], portfolios: tuple[Portfolio, ...]
-) -> Words:
+) -> str:
+    held = (
+        "SRAM and cores grow with the matrix units: planners do not see what less of them costs."
+    )
+    if len(portfolios) == 1:
+        return held
     first, later = portfolios[0].name, portfolios[-1].name
     special = regrets(chosen[f"best for {first}"], found)[-1]
     safe = max(regrets(chosen["least regret"], found))
-    return Words(
+    return (
         f"The design that is best for `{first}` gives {percent(special)} less on `{later}` than "
-        f"the best there; the one with least regret gives at most {percent(safe)} less on either. "
-        "SRAM and cores grow with the matrix units: planners do not see what less of them costs."
+        f"the best there; the one with least regret at most {percent(safe)} less on either. {held}"
     )
 
 

@@ -73,9 +73,9 @@ def _rows(found: dict[str, Any], known: dict[str, Chip], chips: Sequence[Chip]) 
         return [_Row(rung["label"], known[rung["chip"]], 1) for rung in found["rungs"]]
     if "parts" in found:
         return [_Row(part["chip"], known[part["chip"]], part["chips"]) for part in found["parts"]]
-    pools = [pool for name in ("prefill", "decode") if (pool := found["layout"].get(name))]
+    pools = [pool for name in ("prefill", "decode") if (pool := found.get("layout", {}).get(name))]
     if not pools:
-        return [_Row(found["chip"], known[found["chip"]], found["chips"])]
+        return [_Row(found["chip"], known[found["chip"]], found.get("chips", 1))]
     counts: dict[str, float] = {}
     for pool in pools:
         counts[pool["chip"]] = counts.get(pool["chip"], 0) + pool["chips"] * pool["replicas"]

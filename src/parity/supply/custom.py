@@ -72,7 +72,8 @@ class Design:
     delivery: Fact | None = None  # in place of the usual one
     budget_w: float | None = None
     cooling: Cooling | None = None  # None: the least that carries the heat
-    domain: int = 8
+    domain: int = 1
+    wired: tuple[str, int] = ("", 0)  # kind and number of the links of the chip it is like
     dtypes: tuple[str, ...] = ()
     core_macs: float = 0.0  # of a core of the chip it is like
     core_vector: Number = 0.0  # FLOP a cycle of one, in fp32
@@ -233,10 +234,12 @@ def from_chip(chip: Chip) -> Design:
         core_macs = peak.value / (2 * sold_cores * clock.value * GIGA)
     made_cores = float(die.cores * die.count) if die.cores else sold_cores
     contents = (made_cores * core_macs, made_cores, _sram(chip, made))
+    silicon = _silicon(chip, made)
     start = Design(
         name=chip.id,
         like=chip,
-        silicon=_silicon(chip, made),
+        silicon=silicon,
+        wired=(silicon.ports.link.id, silicon.ports.links),
         whole_mm2=die.area.value * die.count,
         split=(0.0, 0.0, 0.0),
         clock_ghz=exact(clock.value, "1"),
@@ -245,7 +248,7 @@ def from_chip(chip: Chip) -> Design:
         sold=sold_cores / made_cores,
         rate=peak.value / (2 * sold_cores * core_macs * clock.value * GIGA),
         sram_sold=made.memory.count / made.sites if made.memory and made.sites else 1.0,
-        domain=int(chip.scale_up.domain.value) if chip.scale_up.domain else 8,
+        domain=int(chip.scale_up.domain.value) if chip.scale_up.domain else 1,
         dtypes=tuple(d for d in DTYPES if getattr(chip.compute.dense, d) is not None),
         core_macs=core_macs,
         core_vector=_vector(chip, sold_cores, clock.value),

@@ -7,15 +7,15 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from msgspec import structs
 
-from parity.catalogue.machine import Number, link_facts
+from parity.catalogue.machine import Number
 from parity.catalogue.schema import (
+    DTYPES,
     Chip,
     Compute,
     Dense,
     Dtypes,
     Memory,
     Physical,
-    ScaleOut,
     ScaleUp,
     Support,
     fields_of,
@@ -44,9 +44,7 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
         )
         for dtype in design.dtypes
     }
-    native = {dtype: Support("native", "derived", SOURCE) for dtype in design.dtypes}
-    _, fabric = link_facts(like)
-    ports, memory = design.silicon.ports, design.memory
+    memory = design.memory
     vector = np.median(at.vector_flop_per_s) > 0
     return structs.replace(
         like,
@@ -57,7 +55,7 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
         status="design",
         aliases=(),
         labels=(),
-        cluster="",
+        like=like.id,
         prices=(),
         export_note="",
         notes=f"A design like {like.id}.",
@@ -68,7 +66,7 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
             else None,
             units=counted(max(round(float(at.plan.cores * design.sold)), 1)),
         ),
-        dtypes=Dtypes(**native),
+        dtypes=_dtypes(design),
         memory=Memory(
             kind=memory.hbm.kinds[0] if memory else "SRAM",
             capacity=derived(at.memory_bytes, over.memory_bytes, "byte") if memory else None,
@@ -77,15 +75,7 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
             else None,
             sram=derived(at.sram_bytes, over.sram_bytes, "byte"),
         ),
-        scale_up=ScaleUp(
-            kind=ports.link.name,
-            link=like.scale_up.link,
-            bandwidth=derived(at.link_bytes_per_s, over.link_bytes_per_s, "byte/s")
-            if ports.links
-            else None,
-            domain=counted(design.domain),
-        ),
-        scale_out=ScaleOut(bandwidth=like.scale_out.bandwidth or fabric),
+        scale_up=_scale_up(design, at, over),
         physical=Physical(
             process=(design.silicon.node.processes or (design.silicon.node.name,))[0],
             foundry=design.silicon.node.foundry,
@@ -94,6 +84,39 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
             tdp=derived(at.tdp_w, over.tdp_w, "W"),
         ),
     )
+
+
+def _dtypes(design: Design) -> Dtypes:
+    """What the chip it is like takes, with what the design adds and leaves out."""
+    like, found = design.like, {}
+    for dtype in DTYPES:
+        said, rate = getattr(like.dtypes, dtype), getattr(like.compute.dense, dtype)
+        if dtype in design.dtypes:
+            found[dtype] = said if said and rate else Support("native", "derived", SOURCE)
+        else:
+            found[dtype] = Support("none", "derived", SOURCE) if rate else said
+    return Dtypes(**found)
+
+
+def _scale_up(design: Design, at: Figures, over: Figures) -> ScaleUp:
+    """The links of the chip it is like; what the design says of them goes before its cluster's."""
+    like, ports = design.like.scale_up, design.silicon.ports
+    bandwidth, domain = like.bandwidth, like.domain
+    if (ports.link.id, ports.links) != design.wired:
+        bandwidth = _said(derived(at.link_bytes_per_s, over.link_bytes_per_s, "byte/s"))
+    if domain is None or domain.value != design.domain:
+        domain = _said(counted(design.domain))
+    return ScaleUp(
+        kind=like.kind if ports.link.id == design.wired[0] else ports.link.name,
+        link=like.link,
+        bandwidth=bandwidth if ports.links else None,
+        domain=domain,
+    )
+
+
+def _said(fact: Fact) -> Fact:
+    """A figure that stands before what a cluster says."""
+    return structs.replace(fact, provenance="user")
 
 
 def at_end(chip: Chip, end: Literal["low", "high"]) -> Chip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from msgspec import structs
 
 from parity.catalogue.machine import central
 from parity.errors import Infeasible, ParityError
@@ -11,7 +12,8 @@ from parity.supply import blocks
 from parity.supply.custom import Design, Figures, cooling_of, recipe
 from parity.supply.floorplan import rest_share, stacks_at_edge
 from parity.supply.power import carries
-from parity.supply.recipe import check_die, check_package
+from parity.supply.recipe import BEYOND_RETICLE, check_die, check_package
+from parity.supply.wafer import fields_needed
 from parity.units import significant
 
 DOES_NOT_FIT, NO_EDGE, TOO_HOT, LITTLE_REST = "P123", "P124", "P125", "P223"
@@ -27,16 +29,16 @@ def limits(design: Design, at: Figures) -> tuple[Finding, ...]:
         check_die(made.dies[0], design.name)
         check_package(made)
     except Infeasible as error:
-        found += error.findings
+        found += [structs.replace(one, fix=_way_out(design, one.code)) for one in error.findings]
     found += [*_areas(design, at), *_edges(design), *_heat(design, at)]
     return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
 
 
-def check(design: Design, at: Figures) -> None:
-    """Raises `Infeasible` with all that a design breaks."""
-    found = limits(design, at)
-    if any(one.severity == "error" for one in found):
-        raise Infeasible(f"{design.name} cannot be made.", found)
+def _way_out(design: Design, code: str) -> str:
+    """What helps against dies beyond the reticle, else against a package that is too small."""
+    if code == BEYOND_RETICLE:
+        return f"`dies={int(fields_needed(design.whole_mm2))}`, or less of a block"
+    return "smaller dies, or fewer stacks"
 
 
 def _areas(design: Design, at: Figures) -> list[Finding]:

@@ -138,6 +138,8 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str =
     """
     data = book()
     chip, family = machine.chip.id, machine.chip.family
+    if chip not in data.chips and machine.chip.like:
+        chip = machine.chip.like
     own = data.chips.get(chip, Curves())
     steps = [
         (chip, own),

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from parity.catalogue import load
 from parity.catalogue.machine import Draw, Number
 from parity.catalogue.schema import Chip
 from parity.errors import UnknownName
@@ -97,8 +98,12 @@ def _all() -> dict[str, Engine]:
 
 
 def usual_engine(chip: Chip) -> Engine:
-    """The generation assumed on `chip` when none is named: its vendor's, else the current one."""
-    own = (one for one in _all().values() if chip.vendor in one.vendors)
+    """The generation assumed on `chip` when none is named: its vendor's, else the current one.
+
+    Of a design, that of the vendor of the chip it is like.
+    """
+    vendor = load.chip(chip.like).vendor if chip.like else chip.vendor
+    own = (one for one in _all().values() if vendor in one.vendors)
     return next(own, engine())
 
 

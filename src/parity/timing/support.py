@@ -34,7 +34,7 @@ class Entry(Record, frozen=True, kw_only=True):
 
     def about(self, chip: Chip) -> bool:
         """Whether the entry holds of `chip`."""
-        return chip.family in self.families or chip.id in self.chips
+        return chip.family in self.families or bool({chip.id, chip.like} & set(self.chips))
 
 
 class Runs(Entry, frozen=True, kw_only=True):
