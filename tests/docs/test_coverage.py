@@ -145,7 +145,9 @@ def commands(app: App, chain: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
     for name in app:
         if not name.startswith("-"):
             inner = list(commands(app[name], (*chain, name)))
-            yield from inner or [(*chain, name)]
+            yield from inner
+            if not inner or app[name].default_command is not None:
+                yield (*chain, name)
 
 
 def test_every_command_shows_its_help(pages):

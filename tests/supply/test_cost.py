@@ -199,8 +199,13 @@ class TestSources:
                 for item in value.values():
                     walk(item)
 
-        from parity.supply import capacity, validation
+        from parity.supply import blocks, capacity, validation
 
+        for read in (
+            blocks.logic, blocks.arrays, blocks.phys, blocks.rest, blocks.joint, blocks.energy,
+            blocks.scales, blocks.coolings, blocks.cores, blocks.known,
+        ):  # fmt: skip
+            walk(read())
         for read in (tables.nodes, tables.memories, tables.packages, tables.designs, tables.dies):
             walk(read())
         walk(tables.emissions())

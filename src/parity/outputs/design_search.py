@@ -117,9 +117,7 @@ def _made(one: Judged) -> list[str]:
 def _said(
     chosen: dict[str, Tried], found: tuple[Tried, ...], portfolios: tuple[Portfolio, ...]
 ) -> str:
-    held = (
-        "SRAM and cores grow with the matrix units: planners do not see what less of them costs."
-    )
+    held = "SRAM and cores grow with the matrix units: planners do not see what less of them costs."
     if len(portfolios) == 1:
         return held
     first, later = portfolios[0].name, portfolios[-1].name

@@ -24,8 +24,8 @@ from parity.record import Fact, Record
 from parity.supply.custom import USUAL_RATES, Design, Figures
 
 R = TypeVar("R", bound=Record)
-#: Who says the figures of a design.
-SOURCE = "parity-floorplan"
+#: Who says the figures of a design, and how.
+SOURCE, NOTE = "parity-reasoning", "worked out by `parity chips design`"
 P10, P90 = 0.1, 0.9
 #: Least of a figure over its value, where a sample of a design that a budget holds back gives none.
 LEAST = 0.01
@@ -92,9 +92,9 @@ def _dtypes(design: Design) -> Dtypes:
     for dtype in DTYPES:
         said, rate = getattr(like.dtypes, dtype), getattr(like.compute.dense, dtype)
         if dtype in design.dtypes:
-            found[dtype] = said if said and rate else Support("native", "derived", SOURCE)
+            found[dtype] = said if said and rate else Support("native", "derived", SOURCE, NOTE)
         else:
-            found[dtype] = Support("none", "derived", SOURCE) if rate else said
+            found[dtype] = Support("none", "derived", SOURCE, NOTE) if rate else said
     return Dtypes(**found)
 
 
@@ -148,13 +148,13 @@ def derived(at: Number, over: Number, unit: str) -> Fact:
     value = rounded(float(np.median(at)))
     low, high = (rounded(float(end)) for end in np.quantile(np.ravel(over), [P10, P90]))
     low = max(low, LEAST * value)
-    return Fact(value, min(low, value), max(high, value), unit, "derived", SOURCE)
+    return Fact(value, min(low, value), max(high, value), unit, "derived", SOURCE, NOTE)
 
 
 def exactly(value: float, unit: str) -> Fact:
     """A figure that the design itself sets."""
     value = rounded(value)
-    return Fact(value, value, value, unit, "derived", SOURCE)
+    return Fact(value, value, value, unit, "derived", SOURCE, NOTE)
 
 
 def rounded(value: float) -> float:
@@ -181,9 +181,10 @@ def _table(record: Record, path: str) -> list[str]:
             continue
         if field.kind == "figure":
             lines.append(f"{name} = {_figure(value)}")
-        elif field.kind == "support":
-            said = f'support = "{value.support}", provenance = "{value.provenance}"'
-            lines.append(f"{name} = {{ {said}, source = {_text(value.source)} }}")
+        elif field.kind in ("support", "market"):
+            said = ((key, getattr(value, key)) for key in value.__struct_fields__)
+            inside = ", ".join(f"{key} = {_text(one)}" for key, one in said if one)
+            lines.append(f"{name} = {{ {inside} }}")
         elif field.kind == "plain":
             lines.append(f"{name} = {_text(value)}")
         elif field.record is not None:
@@ -201,7 +202,8 @@ def _figure(fact: Fact) -> str:
 
     ends = f"low = {written(fact.low)}, high = {written(fact.high)}, "
     said = f"value = {written(fact.value)}, {ends}"
-    return f'{{ {said}provenance = "{fact.provenance}", source = {_text(fact.source)} }}'
+    note = f", note = {_text(fact.note)}" if fact.note else ""
+    return f'{{ {said}provenance = "{fact.provenance}", source = {_text(fact.source)}{note} }}'
 
 
 def _text(value: object) -> str:
