@@ -23,7 +23,7 @@ def test_without_a_price_nothing_is_said():
     assert prices.price_words(chip("ppu"), 8) == ""
     assert prices.price_fields(chip("ppu")) == {"chip_hour_basis": None, "usd_per_chip_hour": None}
     count = Fact(8, 8, 8, "1", "derived", "x")
-    assert prices.usd_per_mtoken(chip("ppu"), count, 1e3) == {}
+    assert prices.usd_per_mtoken(prices.hours_of(chip("ppu")), count, 1e3) == {}
 
 
 def test_a_chip_that_draws_more_costs_more():
@@ -37,7 +37,7 @@ def test_a_chip_that_draws_more_costs_more():
 def test_tokens_cost_chips_times_hours_over_their_rate():
     found = per_chip_hour(chip("h100"), Sampler())
     count = Fact(64, 56, 80, "1", "derived", "the match")
-    costs = prices.usd_per_mtoken(chip("h100"), count, 1e6)
+    costs = prices.usd_per_mtoken(prices.hours_of(chip("h100")), count, 1e6)
     assert found is not None
     assert list(costs) == ["own", "rent"]
     assert costs["own"].value == pytest.approx(64 * found[1].value / 3600)

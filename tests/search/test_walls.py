@@ -107,6 +107,14 @@ class TestLatency:
         assert "The first token comes after" in wall.words
         assert re.fullmatch(r"--tpot \d+ms --ttft \d+ms", wall.works[0])
 
+    def test_prompts_over_a_bus_wait_for_the_bus(self):
+        """An L40S has no link of its own: eight of them add up over PCIe."""
+        wall = serving_wall(serving("l40s", ttft=0.4))
+        assert wall.kind == "link"
+        parts = dict(wall.parts)
+        assert parts["bandwidth of the links"] > wall.value / 2
+        assert serving_wall(serving("h20", ttft=0.2)).kind == "latency floor"
+
     def test_no_wall_where_a_plan_is_in_time(self):
         case = serving("h20", tpot=0.1)
         assert best_replica(case.arch, case.job, case.target, ENGINE)

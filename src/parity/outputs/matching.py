@@ -11,7 +11,7 @@ from parity.outputs.envelope import NOT_FEASIBLE, TARGET_MISSED, Answer
 from parity.outputs.matching_cost import money_bars, money_table, money_words
 from parity.outputs.matching_fields import MatchQuestion, row_costs, row_fields, target_fields
 from parity.outputs.matching_parts import FEW_ROWS, bars, table, uncertain, walls
-from parity.outputs.prices import price_words, usd_per_mtoken
+from parity.outputs.prices import hours_of, price_words, usd_per_mtoken
 from parity.record import Fact, Finding
 from parity.search.findings import CODES
 from parity.search.match import MISSING_FIGURE, Row
@@ -32,7 +32,8 @@ def match_answer(
     told = {f.message for row in rows if row.wall for f in row.findings if f.message == row.reason}
     shown = tuple(f for f in findings if f.message not in told)
     shown = shown if len(rows) <= FEW_ROWS else _condensed(findings)
-    costs, money = [row_costs(question, row) for row in rows], question.equal == "cost"
+    hours, money = [hours_of(row.chip) for row in rows], question.equal == "cost"
+    costs = [row_costs(question, *pair) for pair in zip(rows, hours, strict=True)]
     content = {
         "answer": {
             "question": question.kind,
@@ -40,7 +41,7 @@ def match_answer(
             "have": question.have or None,
             "equal": question.equal,
             "target": target_fields(question),
-            "rows": [row_fields(question, *pair) for pair in zip(rows, costs, strict=True)],
+            "rows": [row_fields(question, *of) for of in zip(rows, hours, costs, strict=True)],
         },
         "findings": findings,
     }
@@ -92,7 +93,7 @@ def _own_cost(question: MatchQuestion, have: TrainingPlan | ServingPlan) -> str:
     """What a million tokens cost on the chips held."""
     count = question.chips_held
     exact = Fact(count, count, count, "1", "user", "--have")
-    found = usd_per_mtoken(_chip_of(have), exact, question.tokens_per_s)
+    found = usd_per_mtoken(hours_of(_chip_of(have)), exact, question.tokens_per_s)
     ways = {"own": "owned", "rent": "rented"}
     words = [f"{significant(one.value)} USD {ways[basis]}" for basis, one in found.items()]
     return f"; a million tokens {', '.join(words)}" if words else ""

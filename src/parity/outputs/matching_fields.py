@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parity.outputs.prices import price_fields, usd_per_mtoken
@@ -41,8 +42,10 @@ class MatchQuestion:
         return float(self.target * self.serving.request.output_tokens)
 
 
-def row_fields(question: MatchQuestion, row: Row, costs: dict[str, Fact]) -> dict[str, object]:
-    """One wanted chip. costs: of a million tokens, by basis."""
+def row_fields(
+    question: MatchQuestion, row: Row, hours: Mapping[str, Fact], costs: Mapping[str, Fact]
+) -> dict[str, object]:
+    """One wanted chip. hours, costs: of a chip and of a million tokens, by basis."""
     held = question.chips_held
     return {
         "chip": row.chip.id,
@@ -62,7 +65,7 @@ def row_fields(question: MatchQuestion, row: Row, costs: dict[str, Fact]) -> dic
         "work_ratio": row.work_ratio,
         "work": range_fields(row.work, "work") if row.work else None,
         "paid": row.paid or None,
-        **price_fields(row.chip),
+        **price_fields(row.chip, hours),
         "usd_per_mtoken": next(iter(costs.values()), None),
         "usd_per_mtoken_owned": costs.get("own"),
         "usd_per_mtoken_rented": costs.get("rent"),
@@ -83,13 +86,13 @@ def wall_fields(wall: Obstacle) -> dict[str, object]:
     }
 
 
-def row_costs(question: MatchQuestion, row: Row) -> dict[str, Fact]:
+def row_costs(question: MatchQuestion, row: Row, hours: Mapping[str, Fact]) -> dict[str, Fact]:
     """USD of a million tokens, of output in serving: `own` and `rent`, where prices are known."""
     if row.count is None:
         return {}
     low, high = row.low or row.count, row.high or row.count
     count = Fact(row.count, low, high, "1", "derived", "the match")
-    return usd_per_mtoken(row.chip, count, question.tokens_per_s * (row.work_ratio or 1.0))
+    return usd_per_mtoken(hours, count, question.tokens_per_s * (row.work_ratio or 1.0))
 
 
 def target_fields(question: MatchQuestion) -> dict[str, float | int]:

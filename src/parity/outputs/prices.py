@@ -16,24 +16,26 @@ from parity.timing.draw import Sampler
 HOUR_S = 3600.0
 
 
-def price_fields(chip: Chip) -> dict[str, object]:
-    """A chip-hour as plain numbers; nulls where nobody published a price."""
-    found = per_chip_hour(chip, Sampler())
+def hours_of(chip: Chip) -> dict[str, Fact]:
+    """A chip-hour, `own` and `rent`; without what nobody published a price of."""
+    return chip_hours(chip, Sampler())
+
+
+def price_fields(chip: Chip, hours: Mapping[str, Fact] | None = None) -> dict[str, object]:
+    """A chip-hour as plain numbers; nulls where nobody published a price. hours: if known."""
+    found = hours_of(chip) if hours is None else hours
     return {
-        "chip_hour_basis": found[0] if found else None,
-        "usd_per_chip_hour": found[1] if found else None,
+        "chip_hour_basis": next(iter(found), None),
+        "usd_per_chip_hour": next(iter(found.values()), None),
     }
 
 
-def usd_per_mtoken(chip: Chip, count: Fact, tokens_per_s: float) -> dict[str, Fact]:
-    """USD of a million tokens, `own` and `rent`; without what nobody published a price of.
+def usd_per_mtoken(hours: Mapping[str, Fact], count: Fact, tokens_per_s: float) -> dict[str, Fact]:
+    """USD of a million tokens at what chip-hours cost, by the same names.
 
     count: chips that make `tokens_per_s` together, P10 and P90 as its ends.
     """
-    return {
-        basis: _per_mtoken(hour, count, tokens_per_s)
-        for basis, hour in chip_hours(chip, Sampler()).items()
-    }
+    return {basis: _per_mtoken(hour, count, tokens_per_s) for basis, hour in hours.items()}
 
 
 def _per_mtoken(hour: Fact, count: Fact, tokens_per_s: float) -> Fact:

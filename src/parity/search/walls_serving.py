@@ -37,7 +37,7 @@ from parity.search.replica import (
 )
 from parity.search.replica_rules import accepted, cache_copies
 from parity.search.serving_plan import ANY_S
-from parity.search.walls import Obstacle, listed, round_up
+from parity.search.walls import Kind, Obstacle, listed, round_up
 from parity.search.why_figures import stated
 from parity.timing.engine import Engine
 from parity.units import render
@@ -54,6 +54,8 @@ FACTORS = 2.0 ** (np.arange(1, 41) / 8)
 ENDLESS = 1e6
 #: Figures of data sheets that a floor may follow.
 FIGURES = ("memory.bandwidth", "scale_up.bandwidth", "scale_out.bandwidth", "compute.dense")
+#: What it spends on exchanges.
+LINKS = ("latency of the links", "bandwidth of the links")
 #: How the sentence about the time per token begins.
 TOKEN = "A token takes"
 #: What a step spends on the cache is called.
@@ -192,8 +194,11 @@ def _floor(
         f"({describe_replica(one.layout)}{copied}): {listed(parts, value)}; "
         f"{render(asked, 's')} was asked for"
     )
-    heads = copies > 1 and parts[0][0] == READING
-    return Obstacle("KV heads" if heads else "latency floor", value, asked, "s", words, parts)
+    links = sum(size for name, size in parts if name in LINKS)
+    kind: Kind = "link" if links > value / 2 else "latency floor"
+    if copies > 1 and parts[0][0] == READING:
+        kind = "KV heads"
+    return Obstacle(kind, value, asked, "s", words, parts)
 
 
 def _sooner(case: ServingCase, tpot: float, ttft: float) -> Iterator[str]:
@@ -320,8 +325,8 @@ def _step_parts(model: Served, layout: Layout, step: Step, load: Load) -> dict[s
     whole = float(np.mean(step.total_s)) / float(np.mean(model.elapsed))
     chip = float(np.mean(step.chip_s))
     shown = max(chip - sum(found.values()), 0.0)  # of exchanges, as far as nothing hides them
-    found["latency of the links"] = min(latency, shown)
-    found["bandwidth of the links"] = shown - found["latency of the links"]
+    found[LINKS[0]] = min(latency, shown)
+    found[LINKS[1]] = shown - found[LINKS[0]]
     found["the host"] = whole - chip
     scale = float(np.mean(step.total_s)) / sum(found.values())
     return {name: scale * size for name, size in found.items()}
