@@ -19,9 +19,8 @@ import numpy as np
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.catalogue.schema import Chip
 from parity.economics.hourly import at_work, drawn_hour
-from parity.economics.quotes import NoPrice
 from parity.economics.terms import Basis
-from parity.errors import Infeasible, MissingFact
+from parity.errors import Infeasible, MissingFact, NoPrice
 from parity.record import Finding
 from parity.search.candidates import comparable, evaluate
 from parity.search.findings import choose_dtype
