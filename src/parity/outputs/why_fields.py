@@ -85,5 +85,14 @@ def measured_fields(found: Measured) -> dict[str, object]:
         "high": found.high,
         "percentile": found.percentile,
         "normal": found.normal,
-        "faults": list(found.faults),
+        "faults": [
+            {
+                "name": one.name,
+                "speed": one.speed,
+                "checks": list(one.checks),
+                "score": one.score,
+                "explains": one.explains,
+            }
+            for one in found.faults
+        ],
     }

@@ -212,12 +212,18 @@ def measured_words(found: Measured) -> str:
     if found.speed > found.high:
         return f"{said}, faster than most: {place}."
     if not found.faults:
-        return f"{said}, lower than usual: {place}; no single fault that is known here explains it."
-    return f"{said}, lower than usual: {place}; nearest to it comes {found.faults[0].name}."
+        return f"{said}, lower than usual: {place}; nothing that is known here explains it."
+    first = next((one for one in found.faults if one.explains), found.faults[0])
+    if not first.explains:
+        return (
+            f"{said}, lower than usual: {place}; no one or two things that are known here explain "
+            f"it, the nearest being {first.name}."
+        )
+    return f"{said}, lower than usual: {place}; the likeliest reason is {first.name}."
 
 
 def measured_parts(found: Measured | None) -> tuple[Part, ...]:
-    """The measurement beside the prediction, and the faults, the nearest first."""
+    """The measurement beside the prediction, what may be wrong, and how to see it."""
     if found is None:
         return ()
     span = f"{significant(found.low)}–{significant(found.high)}"
@@ -228,9 +234,21 @@ def measured_parts(found: Measured | None) -> tuple[Part, ...]:
             ("percentile", f"{found.percentile:.0f} of the samples are slower, in percent"),
         )
     )
+    shown = found.faults[:MOST_FAULTS]
+    if not shown or found.speed >= found.predicted:
+        return (facts,)
     rows = tuple(
         (one.name, significant(one.speed), f"{100 * (one.speed / found.speed - 1):+.0f} %")
-        for one in found.faults[:MOST_FAULTS]
+        for one in shown
     )
     columns = ("if this were so", "tokens/s", "over the measurement")
-    return (facts, Table(columns, rows, "lrr", "what may be wrong, the nearest first"))
+    checks = {
+        name.split(":")[0]: check
+        for one in shown
+        for name, check in zip(one.names, one.checks, strict=True)
+    }
+    return (
+        facts,
+        Table(columns, rows, "lrr", "what may be wrong, one thing or two, the likeliest first"),
+        Fields(tuple(checks.items()), "how to see whether it is so"),
+    )

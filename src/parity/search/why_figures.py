@@ -162,6 +162,22 @@ def one_port(target: Machine) -> Machine | None:
     return _with_levels(target, _FABRIC, bandwidth=1.0 / target.node)
 
 
+def spread_over_nodes(target: Machine, chips: int) -> Machine | None:
+    """The machine with so many chips of a group on each node: the rest are reached over the fabric.
+
+    None where there is no fabric, or no larger domain to lose.
+    """
+    if not any(level.name in _FABRIC for level in target.levels):
+        return None
+    inside = [level for level in target.levels if level.name in _INSIDE and level.size > chips]
+    if not inside:
+        return None
+    levels = tuple(
+        replace(level, size=chips) if level in inside else level for level in target.levels
+    )
+    return replace(target, levels=levels, node=min(target.node, chips))
+
+
 @dataclass(frozen=True)
 class Effect:
     """What a change does to the speed of the answer: a ratio, less one.

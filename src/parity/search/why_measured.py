@@ -1,55 +1,80 @@
 """Is a measured speed normal, and if it is low, what would make it so?
 
 A measurement is set among samples of the prediction over all ranges; its percentile says how usual
-it is. Then the plan is evaluated again with one fault at a time, by the same equations and in its
-own layout, and the faults are ranked by how near they come to the measurement, as ratios.
+it is. Then the plan is evaluated again with one thing wrong, and with two, by the same equations
+and in its own layout, and what may be wrong is ranked by
+
+    −ln( mean over its levels of exp(−z²/2) ) + ln( how many of as many things there are ),
+    z = ln(speed then / measured speed) / σ
+
+which is Bayes' rule with every single suspect, and every pair, as likely before as any other
+[MacKay 2003, Information Theory, Inference, and Learning Algorithms, §28]: a figure that is free to
+fit and a second thing wrong must explain that much more. σ is that of the prediction and of the
+measurement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
-from msgspec import structs
 
-from parity.catalogue.machine import Machine, Number
+from parity.catalogue.machine import Number
 from parity.errors import Infeasible, MissingFact, UsageError, shorten
 from parity.evaluate.serving import steady_state
 from parity.evaluate.step import served
-from parity.search.findings import computes_in
+from parity.record import DEFAULT_SPREAD
 from parity.search.serve import ServingPlan
 from parity.search.serving_range import sampled_most
 from parity.search.train import sampled_times
-from parity.search.why_figures import one_port, over_the_host
+from parity.search.why_suspects import (
+    Serving,
+    Setup,
+    Suspect,
+    Training,
+    check_of,
+    serving_suspects,
+    training_suspects,
+)
 from parity.search.why_training import TrainingCase, seconds
 from parity.search.why_ways import ServingCase
 from parity.timing.draw import Sampler
-from parity.timing.engine import Engine, engine
-from parity.timing.software import DIFFERENCES, software
 from parity.units import parse
 from parity.workload.flop import flop_per_token
-from parity.workload.precision import HALVES
 
 #: Percentiles between which a measurement is as it should be: those of the range of an answer.
 NORMAL = (10.0, 90.0)
-#: Generations whose whole-step figures stand for older or plainer software.
-OLDER_SOFTWARE = ("2025-plain", "2024", "fsdp-2024", "2023", "2022")
-OLDER_ENGINES = ("vllm-v1", "vllm-v0", "trtllm-2023", "static")
+#: Standard deviations between them, of a normal distribution.
+SIGMAS = 2.563
 #: Batches that are tried below the plan's, as shares of it.
 BATCHES = tuple(2.0 ** (-i / 4) for i in range(1, 41))
+#: What alone costs less than this share of the speed is not tried together with others.
+LITTLE = 0.01
+#: Explanations that are kept, the likeliest first.
+MOST_FAULTS = 12
+
+#: Speeds of a setup at its batch and at smaller ones, which have a name.
+Speeds = list[tuple[str, float]]
+#: What is wrong, at one level of each free figure, and the speed then.
+Tried = list[tuple[tuple[str, ...], float]]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """The plan with one thing wrong: its speed, in the unit of the measurement."""
+    """The plan with one or two things wrong: its speed, in the unit of the measurement."""
 
-    name: str
+    names: tuple[str, ...]
+    checks: tuple[str, ...]  # how to see whether each is so
     speed: float
+    score: float  # what the ranking goes by, the least first
+    explains: bool  # whether the measurement is within P10 and P90 of what is predicted then
 
-    def distance(self, measured: float) -> float:
-        """How far from a measurement, as the logarithm of the ratio. [1]"""
-        return abs(float(np.log(self.speed / measured)))
+    @property
+    def name(self) -> str:
+        """All that is wrong."""
+        return " and ".join(self.names)
 
 
 @dataclass(frozen=True)
@@ -62,7 +87,7 @@ class Measured:
     low: float  # P10
     high: float  # P90
     percentile: float  # of the samples of the prediction
-    faults: tuple[Fault, ...]  # the nearest first
+    faults: tuple[Fault, ...]  # the likeliest first
 
     @property
     def normal(self) -> bool:
@@ -139,18 +164,44 @@ def _above_zero(value: float, text: str) -> float:
 
 def measured_training(text: str, case: TrainingCase) -> Measured:
     """A measured step among the samples of the predicted one. Raises `UsageError`."""
-    speed, tokens = training_speed(text, case), case.job.global_batch_tokens
-    plan = case.plan
-    times = sampled_times(case.arch, plan, case.software, Sampler())
-    faults = [Fault(name, tokens / s) for name, s in training_faults(case)]
-    return _placed(text, speed, tokens / plan.time_s, tokens / times, faults)
+    speed, tokens, plan = training_speed(text, case), case.job.global_batch_tokens, case.plan
+    samples = tokens / sampled_times(case.arch, plan, case.software, Sampler())
+    own = Training(case.machine, case.software, case.job, plan.layout)
+
+    def speeds(setup: Training) -> Speeds:
+        step_s = seconds(case, setup.target, setup.software, setup.layout, setup.job)
+        return [("", tokens / step_s)]
+
+    suspects = list(training_suspects(own, fits=not int(plan.layout.recompute[0])))
+    placed = _placed(text, speed, tokens / plan.time_s, samples)
+    return _explained(placed, own, suspects, speeds, samples, case.machine.chip.vendor)
 
 
 def measured_serving(text: str, case: ServingCase) -> Measured:
     """Measured tokens/s among the samples of those predicted. Raises `UsageError`."""
-    speed, own = serving_speed(text, case), served_tokens(case)
-    samples = own * sampled_most(case.plan, Sampler()) / case.plan.most_requests_per_s
-    return _placed(text, speed, own, samples, list(serving_faults(case, speed)))
+    speed, tokens, plan = serving_speed(text, case), served_tokens(case), case.plan
+    samples = tokens * sampled_most(plan, Sampler()) / plan.most_requests_per_s
+    decode = plan.decode
+    own = Serving(case.machine, case.question.engine, decode.model.precision)
+    alone = _rates(case, own)
+    if alone is None:
+        return _placed(text, speed, tokens, samples)
+
+    def speeds(setup: Serving) -> Speeds:
+        rates = _rates(case, setup)
+        if rates is None:
+            return []
+        names = ["", *(_batch_words(case, share) for share in BATCHES)]
+        return [
+            (name, tokens * rate / alone[0])
+            for name, rate in zip(names, rates, strict=True)
+            if np.isfinite(rate)
+        ]
+
+    tp = int(decode.layout.tp[0])
+    suspects = list(serving_suspects(own, tp, apart=case.apart))
+    placed = _placed(text, speed, tokens, samples)
+    return _explained(placed, own, suspects, speeds, samples, case.machine.chip.vendor)
 
 
 def served_tokens(case: ServingCase) -> float:
@@ -160,106 +211,32 @@ def served_tokens(case: ServingCase) -> float:
     return float(rate * plan.job.request.output_tokens)
 
 
-def _placed(
-    text: str, speed: float, predicted: float, samples: Number, faults: list[Fault]
-) -> Measured:
+def _placed(text: str, speed: float, predicted: float, samples: Number) -> Measured:
     low, high = (float(np.percentile(samples, p)) for p in NORMAL)
     percentile = 100.0 * float(np.mean(np.asarray(samples) < speed))
-    slower = [one for one in faults if one.speed < predicted * (1 - 1e-3)]
-    ranked = sorted(slower, key=lambda one: one.distance(speed))
-    return Measured(text, speed, predicted, low, high, percentile, tuple(ranked))
+    return Measured(text, speed, predicted, low, high, percentile, ())
 
 
-def training_faults(case: TrainingCase) -> Iterator[tuple[str, float]]:
-    """(what may be wrong, seconds of a step then), in the layout of the plan."""
-    own, target = case.software, case.machine
-    machines = {
-        "chips reach each other over PCIe, not their link": over_the_host(target),
-        "one network port for a node": one_port(target),
-    }
-    for name, other in machines.items():
-        if other is not None:
-            yield name, seconds(case, other)
-    for generation in OLDER_SOFTWARE:
-        if generation != own.name:
-            older = software(generation)
-            yield f"software of another time: {older.title}", seconds(case, software=older)
-    if own.fused_attention:
-        plain = software("2022")
-        names = ("score_bytes_forward", "score_bytes_backward", "score_bytes_saved")
-        scores = {name: getattr(plain, name) for name in names}
-        unfused = structs.replace(own, fused_attention=False, **scores)
-        yield "attention that is not fused", seconds(case, software=unfused)
-    shown = structs.replace(own, **dict.fromkeys(DIFFERENCES, 0.0))
-    yield "no communication hidden behind compute", seconds(case, software=shown)
-    if not int(case.plan.layout.recompute[0]):
-        again = case.plan.layout.replace(recompute=np.full(1, 2))
-        yield "full recomputation, though it fits without", seconds(case, layout=again)
-    if case.job.dtype not in HALVES:
-        half = "bf16" if computes_in(target.chip, "bf16") else "fp16"
-        wide = structs.replace(case.job, dtype=half)
-        yield f"products in {half}, not {case.job.dtype}", seconds(case, job=wide)
-
-
-def serving_faults(case: ServingCase, speed: float) -> Iterator[Fault]:
-    """What may be wrong, in the layout of the plan, each with tokens/s then."""
-    plan, own = case.plan, case.question.engine
-    yield from _batch_faults(case, speed)
-    for name, other in (
-        ("chips reach each other over PCIe, not their link", over_the_host(case.machine)),
-        ("one network port for a node", one_port(case.machine)),
-    ):
-        if other is not None:
-            yield from _fault(case, name, target=other)
-    eager = structs.replace(
-        own, graphs=False, overlapped=False, launch_share=1.0,
-        launches_s=max(own.launches_s, engine("vllm-v0").launches_s),
-    )  # fmt: skip
-    yield from _fault(case, "kernels started one by one: no graphs (eager)", own=eager)
-    if own.chunked and own.mixed and not case.apart:
-        whole = structs.replace(own, chunked=False, mixed=False)
-        yield from _fault(case, "prompts not chunked: they hold up decoding", own=whole)
-    for generation in OLDER_ENGINES:
-        older = engine(generation)
-        if generation != own.name and not own.vendors:
-            yield from _fault(case, f"another engine: {older.title}", own=older)
-    precision = plan.decode.model.precision
-    if precision.weights not in HALVES:
-        wide = structs.replace(precision, weights=precision.half, weight_only=False)
-        name = f"weights in {precision.half}, not {precision.weights}"
-        yield from _fault(case, name, precision=wide)
-        if not precision.weight_only:
-            widened = structs.replace(precision, weight_only=True)
-            yield from _fault(case, "weights widened before each product", precision=widened)
-    if precision.kv not in HALVES:
-        cached = structs.replace(precision, kv=precision.half)
-        yield from _fault(case, f"KV cache in {precision.half}", precision=cached)
-
-
-def _fault(
-    case: ServingCase,
-    name: str,
-    target: Machine | None = None,
-    own: Engine | None = None,
-    precision: object = None,
-) -> Iterator[Fault]:
-    """Tokens/s of the plan's layout and batch, as far as memory holds it."""
-    decode = case.plan.decode
+def _rates(case: ServingCase, setup: Serving) -> Number | None:
+    """Requests/s of a replica in the plan's layout at each batch, NaN where memory does not hold
+    it; the first is the plan's batch, or the largest that fits. None where it cannot run.
+    """
+    plan = case.plan
+    decode = plan.decode
     try:
-        model = served(
-            case.plan.arch, precision or decode.model.precision,  # type: ignore[arg-type]
-            target or case.machine, own or case.question.engine,
-        )  # fmt: skip
+        model = served(plan.arch, setup.precision, setup.target, setup.engine)
     except (Infeasible, MissingFact, KeyError):
-        return
-    batches = _batch(case.plan) * np.array([1.0, *BATCHES])
+        return None
+    batches = _batch(plan) * np.array([1.0, *BATCHES])
     batches = np.minimum(batches, model.engine.max_sequences)
     layout = decode.layout.take(np.zeros(len(batches), dtype=np.int64))
     steady = steady_state(model, layout, batches, decode.request, decode.token_budget)
-    fitting = np.flatnonzero(steady.fits)
-    if len(fitting):
-        rate = float(steady.requests_per_s[fitting[0]])
-        yield Fault(name, served_tokens(case) * rate / _rate(case))
+    fits = steady.fits & ((batches * decode.lanes >= 1.0) | (np.arange(len(batches)) == 0))
+    if not fits.any():
+        return None
+    rates = np.where(fits, steady.requests_per_s, np.nan)
+    rates[0] = rates[np.flatnonzero(fits)[0]]
+    return np.asarray(rates)
 
 
 def _batch(plan: ServingPlan) -> float:
@@ -267,27 +244,76 @@ def _batch(plan: ServingPlan) -> float:
     return plan.decode.decoding if plan.need.users is not None else plan.most_decoding
 
 
-def _rate(case: ServingCase) -> float:
-    """Requests/s of a replica at that batch."""
-    decode = case.plan.decode
-    one = np.array([_batch(case.plan)])
-    steady = steady_state(decode.model, decode.layout, one, decode.request, decode.token_budget)
-    return float(steady.requests_per_s[0])
+def _batch_words(case: ServingCase, share: float) -> str:
+    plan = case.plan
+    full = _batch(plan) * plan.decode.lanes * plan.decode_replicas
+    return f"a batch too small: {round(share * full):,} requests decoding, not {round(full):,}"
 
 
-def _batch_faults(case: ServingCase, speed: float) -> Iterator[Fault]:
-    """The batch, below the plan's, that comes nearest to the measurement."""
-    decode, most = case.plan.decode, _batch(case.plan)
-    batches = most * np.array(BATCHES)
-    batches = batches[batches * decode.lanes >= 1.0]
-    if not len(batches):
-        return
-    layout = decode.layout.take(np.zeros(len(batches), dtype=np.int64))
-    steady = steady_state(decode.model, layout, batches, decode.request, decode.token_budget)
-    tokens = served_tokens(case) * steady.requests_per_s / _rate(case)
-    i = int(np.argmin(np.abs(np.log(tokens / speed))))
-    requests = round(batches[i] * decode.lanes * case.plan.decode_replicas)
-    full = round(most * decode.lanes * case.plan.decode_replicas)
-    yield Fault(
-        f"a batch too small: {requests:,} requests decoding, not {full:,}", float(tokens[i])
-    )
+def _explained(
+    placed: Measured,
+    own: Setup,
+    suspects: list[Suspect[Setup]],
+    speeds: Callable[[Setup], Speeds],
+    samples: Number,
+    vendor: str,
+) -> Measured:
+    """The measurement with what may be wrong; speeds: of a setup at its batch, then at smaller."""
+    low, high = (float(np.percentile(samples, p)) for p in NORMAL)
+    sigma = float(np.hypot(np.log(high / low) / SIGMAS, DEFAULT_SPREAD["measured"]))
+    found: list[tuple[tuple[str, ...], Tried]] = []
+
+    def tried(some: tuple[Suspect[Setup], ...]) -> float:
+        """Note a set of suspects, with and without a smaller batch; how fast it is at best."""
+        best = 0.0
+        plain: Tried = []
+        small: Tried = []
+        for levels in product(*(one.levels for one in some)):
+            setup: Setup | None = own
+            for _, change in levels:
+                setup = None if setup is None else change(setup)
+            if setup is None:
+                continue
+            names: tuple[str, ...] = tuple(name for name, _ in levels)
+            for batch, speed in speeds(setup):
+                if batch:
+                    small.append(((*names, batch), speed))
+                else:
+                    plain.append((names, speed))
+                    best = max(best, speed)
+        keys: tuple[str, ...] = tuple(one.check for one in some)
+        if some and plain:
+            found.append((keys, plain))
+        if len(some) < 2 and small:
+            found.append(((*keys, "batch"), small))
+        return best
+
+    tried(())
+    worth = [one for one in suspects if 0 < tried((one,)) < placed.predicted * (1 - LITTLE)]
+    for pair in combinations(worth, 2):
+        if pair[0].kind != pair[1].kind:
+            tried(pair)
+    faults = _ranked(placed, found, sigma, vendor)
+    return Measured(
+        placed.text, placed.speed, placed.predicted, placed.low, placed.high, placed.percentile,
+        faults,
+    )  # fmt: skip
+
+
+def _ranked(
+    placed: Measured, found: Iterable[tuple[tuple[str, ...], Tried]], sigma: float, vendor: str
+) -> tuple[Fault, ...]:
+    """Explanations that are slower than the plan, the likeliest first."""
+    slower = [(keys, [one for one in some if one[1] < placed.predicted * (1 - 1e-3)])
+              for keys, some in found]  # fmt: skip
+    known = [(keys, some) for keys, some in slower if some]
+    faults = []
+    for keys, some in known:
+        z = np.log([speed / placed.speed for _, speed in some]) / sigma
+        likelihood = np.logaddexp.reduce(-z * z / 2) - np.log(len(some))
+        others = sum(1 for other, _ in known if len(other) == len(keys))
+        i = int(np.argmin(z * z))
+        checks = tuple(check_of(key, vendor) for key in keys)
+        score, explains = float(np.log(others) - likelihood), bool(abs(z[i]) <= SIGMAS / 2)
+        faults.append(Fault(some[i][0], checks, some[i][1], score, explains))
+    return tuple(sorted(faults, key=lambda one: one.score)[:MOST_FAULTS])
