@@ -18,13 +18,14 @@ from parity.search.grid import USUAL
 from parity.search.serve import Need
 from parity.search.serving_plan import ServingQuestion, serve
 from parity.search.why import bound_of, first_token, total, why_serving_plan, why_training_plan
+from parity.search.why_change import Change, part_of
 from parity.search.why_figures import FACTORS, figures, improved, over_the_host, stated
 from parity.search.why_measured import measured_serving, measured_training, training_speed
 from parity.search.why_serving import serving_effects
 from parity.search.why_suspects import check_of
 from parity.search.why_sweep import axes
 from parity.search.why_training import searched, seconds, training_case, training_effects
-from parity.search.why_ways import Change, both, most, part_of, serving_case
+from parity.search.why_ways import both, most, serving_case
 from parity.timing.software import software
 from parity.words.asked import stated_failures, training_run
 from parity.words.serving import Said, serving_chips, serving_question, work

@@ -127,6 +127,18 @@ def prepared(questions: Sequence[ServingQuestion]) -> list[ServingQuestion]:
         for i, question in enumerate(questions)
     ]
 
+    @cached_property
+    def pair(self) -> ServingPlan:
+        """The best pair of pools, for prompts and for tokens.
+
+        Raises `Infeasible` with P105 or P106.
+        """
+        pool, known = self.pool, self.known.phases if self.known else None
+        return best_pools(
+            self.arch, self.prompts or pool, pool, self.engine, self.need, self.shared,
+            known=known, full=self.full,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Point:
@@ -194,7 +206,7 @@ def candidates(question: ServingQuestion) -> list[ServingPlan]:
     if question.prompts is None and question.mode != "disaggregated":
         tries.append(lambda: _together(question))
     if question.mode != "aggregated":
-        tries.append(lambda: [_apart(question)])
+        tries.append(lambda: [question.pair])
     for attempt in tries:
         try:
             found += attempt()
@@ -208,15 +220,6 @@ def candidates(question: ServingQuestion) -> list[ServingPlan]:
 def _together(question: ServingQuestion) -> list[ServingPlan]:
     pool, need = question.pool, question.need
     return best_of(question.ways, pool.job, need, pool.chips, question.top, full=question.full)
-
-
-def _apart(question: ServingQuestion) -> ServingPlan:
-    pool = question.pool
-    known = question.known.phases if question.known else None
-    return best_pools(
-        question.arch, question.prompts or pool, pool, question.engine, question.need,
-        question.shared, known=known, full=question.full,
-    )  # fmt: skip
 
 
 def merit(plan: ServingPlan, question: ServingQuestion) -> tuple[float, ...]:

@@ -17,10 +17,10 @@ from parity.errors import Infeasible, MissingFact
 from parity.layout.serving import describe_replica
 from parity.search.gate import serving_gate
 from parity.search.precision import precision_of
-from parity.search.prefill import prefills
-from parity.search.replica import replicas
+from parity.search.serving_plan import ServingQuestion
+from parity.search.why_change import Change, part_of
 from parity.search.why_figures import FACTORS, Effect, figures, improved, ratio, words_of
-from parity.search.why_ways import Change, ServingCase, both, job_of, part_of
+from parity.search.why_ways import ServingCase, both
 from parity.workload.precision import HALVES
 from parity.workload.speculation import accepted_tokens
 
@@ -32,7 +32,7 @@ DRAFTED = 3
 
 def serving_effects(case: ServingCase) -> tuple[Effect, ...]:
     """The effect of each figure and lever on what a chip carries, the largest first."""
-    base = tuple(way.rate if way else np.nan for way in both(case, Change()))
+    base = tuple(way.rate if way else np.nan for way in both(case, Change(timeless=True)))
     effects = []
     for lever, factor, change in better_figures(case):
         effects.append(_effect(case, lever, words_of(factor), change, base))
@@ -60,8 +60,9 @@ def better_figures(case: ServingCase) -> Iterator[tuple[str, float, Change]]:
             better = improved(case.machine, figure, factor)
             if better is not None:
                 roomier = figure.key == "memory.capacity"
-                gain, part = (1.0, "") if roomier else (factor, part_of(figure.key))
-                yield name, factor, Change(target=better, gain=gain, part=part)
+                part = "" if roomier else part_of(figure.key)
+                gain = 1.0 if roomier else factor
+                yield name, factor, Change(better, gain=gain, part=part, timeless=roomier)
     if other is None or first is None or not several:
         return
     for figure in figures(other.machine, [rate.dtype for rate in first.model.by_dtype.values()]):
@@ -90,7 +91,8 @@ def levers(case: ServingCase) -> Iterator[tuple[str, str, Change]]:
     chip, precision = case.machine.chip, job.precision
     if precision.kv in HALVES:
         narrow = structs.replace(precision, kv="fp8")
-        yield "fp8 KV cache", "", Change(job=replace(job, precision=narrow), gain=MOST_GAIN)
+        cached = replace(job, precision=narrow)
+        yield "fp8 KV cache", "", Change(job=cached, gain=MOST_GAIN, part="memory")
     if precision.weights in HALVES:
         try:
             passed = serving_gate(question.arch, chip, engine.name, "fp8")
@@ -100,11 +102,13 @@ def levers(case: ServingCase) -> Iterator[tuple[str, str, Change]]:
             pass
     if not job.patient:
         idle = replace(job, ttft_s=np.inf, tpot_s=np.inf)
-        yield "no latency asked for", "", Change(job=idle, gain=MOST_GAIN)
+        yield "no latency asked for", "", Change(job=idle, timeless=True)
     budget = structs.replace(engine, token_budget=2 * engine.token_budget)
     yield "token budget", "x2", Change(engine=budget, gain=MOST_GAIN)
     free = structs.replace(engine, step_s=0.0, sequence_s=0.0, launches_s=0.0, overlapped=True)
-    yield "no time of the host", "", Change(engine=free, gain=MOST_GAIN)
+    yield "no time of the host", "", Change(engine=free, gain=MOST_GAIN, part="host")
+    more = structs.replace(engine, max_sequences=2 * engine.max_sequences)
+    yield "requests at a time at most", "x2", Change(engine=more, gain=1.0)
     if not job.request.drafted:
         tokens = min(accepted_tokens(question.arch.name, DRAFTED)[0], DRAFTED + 1)
         drafted = structs.replace(job.request, drafted=DRAFTED, accepted=tokens)
@@ -117,26 +121,26 @@ def _other_mode(case: ServingCase, base: float) -> Iterator[Effect]:
     question = case.question
     if question.prompts is not None or question.need.users is not None:
         return
-    turned = replace(case, found=None, plan=case.plan)
-    best = _most_of_mode(turned, apart=not case.apart)
-    lever = "prompts among the decoding" if case.apart else "prompts on chips of their own"
-    yield Effect(lever, "", None, ratio(best, base), hardware=False)
-
-
-def _most_of_mode(case: ServingCase, *, apart: bool) -> float | None:
-    question, pool = case.question, case.question.pool
-    job, most_chips = job_of(question, apart=apart), pool.chips or np.inf
     try:
-        found = replicas(question.arch, job, pool.machine, question.engine, most_chips)
-        steady = found.steady
-        quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
-        decode = np.where(quick, steady.requests_per_s / found.layout.chips, 0.0).max()
-        if not apart or decode <= 0:
-            return float(decode) or None
-        some = prefills(
-            question.arch, pool.job, pool.machine, pool.machine, question.engine, most_chips
-        )
-        first = max(one.requests_per_s / one.chips for one in some)
-        return float(1.0 / (1.0 / first + 1.0 / decode))
+        other = most_together(question) if case.apart else most_apart(question)
     except Infeasible:
-        return None
+        other = None
+    lever = "prompts among the decoding" if case.apart else "prompts on chips of their own"
+    yield Effect(lever, "", None, ratio(other, base), hardware=False)
+
+
+def most_apart(question: ServingQuestion) -> float:
+    """Requests/s of a chip in the best pair of pools. Raises `Infeasible`."""
+    pair = question.pair
+    return pair.most_requests_per_s / pair.chips
+
+
+def most_together(question: ServingQuestion) -> float | None:
+    """Requests/s of a chip where replicas do all; None where no way is quick enough.
+
+    Raises `Infeasible`.
+    """
+    job, found = question.pool.job, question.ways
+    steady = found.steady
+    quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
+    return float(np.where(quick, steady.requests_per_s / found.layout.chips, 0.0).max()) or None

@@ -8,7 +8,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +18,8 @@ from parity.catalogue.machine import Machine, Number
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.serving import Steady, steady_state
 from parity.evaluate.serving_memory import room_for_cache
-from parity.evaluate.step import Step, served
-from parity.layout.layout import Layout
+from parity.evaluate.step import served
+from parity.layout.layout import Layout, concatenate
 from parity.layout.serving import describe_replica
 from parity.search.prefill import pass_seconds, prefills
 from parity.search.replica import (
@@ -32,7 +32,8 @@ from parity.search.replica import (
 )
 from parity.search.serve import ServingPlan, bound_by
 from parity.search.serving_plan import ANY_S, ServingQuestion
-from parity.search.why_figures import LAUNCHES, stated
+from parity.search.why_change import Change, most_gain
+from parity.search.why_figures import stated
 from parity.timing.engine import Engine
 
 #: Memory up to so many times the chip's is looked at.
@@ -97,7 +98,9 @@ def serving_case(
     job: whose latencies a change must keep; without, those of the plan, so that one that misses
     what was asked is held to the latencies that it keeps.
     """
-    question = replace(question, pool=replace(question.pool, job=job or plan.job))
+    asked = job or plan.job
+    if asked != question.pool.job:
+        question = replace(question, pool=replace(question.pool, job=asked))
     case = ServingCase(question, plan, None)
     if not question.arch.num_experts:
         return case
@@ -106,18 +109,6 @@ def serving_case(
     most = question.pool.chips or np.inf
     found = replicas(question.arch, case.job, roomy, question.engine, most)
     return replace(case, found=found, gains=_gains(replace(case, found=found)))
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing another than in the question."""
-
-    target: Machine | None = None
-    prompts: Machine | None = None  # of the other chips that take prompts
-    engine: Engine | None = None
-    job: ServingJob | None = None  # as asked, prompts included
-    gain: float = 1.0  # by which a figure is better, and so at most ways that use it
-    part: str = ""  # of a step that the figure shortens, as in `_PARTS`; empty: any
 
 
 @dataclass(frozen=True)
@@ -140,12 +131,35 @@ def most(case: ServingCase, change: Change, *, held: bool) -> Way | None:
 
     held: in the division of the plan.
     """
+    return _ways(case, change, (held,))[0]
+
+
+def both(case: ServingCase, change: Change) -> tuple[Way | None, Way | None]:
+    """The way in the division of the plan, and the best of all, which may be the same."""
+    held, new = _ways(case, change, (True, False))
+    return held, max((way for way in (new, held) if way), key=lambda way: way.rate, default=None)
+
+
+def _ways(case: ServingCase, change: Change, kinds: tuple[bool, ...]) -> list[Way | None]:
+    """The best way of each kind, in the division of the plan (True) or any (False)."""
     changed = _changed(case.question, change)
     try:
-        found = _decoding(case, changed, change, held=held)
-        if found is None or not case.apart:
-            return found
-        return joined(case, found, _prompting(case, changed, held=held))
+        found = _decoding(case, changed, change, kinds)
+    except (Infeasible, MissingFact):
+        return [None for _ in kinds]
+    if case.apart:
+        found = [
+            way and _with_prompts(case, changed, way, held=held)
+            for held, way in zip(kinds, found, strict=True)
+        ]
+    return found
+
+
+def _with_prompts(
+    case: ServingCase, question: ServingQuestion, decode: Way, *, held: bool
+) -> Way | None:
+    try:
+        return joined(case, decode, _prompting(case, question, held=held))
     except (Infeasible, MissingFact):
         return None
 
@@ -158,12 +172,6 @@ def _changed(question: ServingQuestion, change: Change) -> ServingQuestion:
         other = replace(other, machine=change.prompts or other.machine, job=asked)
     pool = replace(own, machine=change.target or own.machine, job=job)
     return replace(question, engine=change.engine or question.engine, pool=pool, prompts=other)
-
-
-def both(case: ServingCase, change: Change) -> tuple[Way | None, Way | None]:
-    """The way in the division of the plan, and the best of all, which may be the same."""
-    held, new = most(case, change, held=True), most(case, change, held=False)
-    return held, max((way for way in (new, held) if way), key=lambda way: way.rate, default=None)
 
 
 def joined(case: ServingCase, decode: Way, prompts: float) -> Way | None:
@@ -183,26 +191,49 @@ def joined(case: ServingCase, decode: Way, prompts: float) -> Way | None:
 
 
 def _decoding(
-    case: ServingCase, question: ServingQuestion, change: Change, *, held: bool
-) -> Way | None:
-    """The most of a chip that decodes, or does all."""
-    arch, target = question.arch, question.pool.machine
+    case: ServingCase, question: ServingQuestion, change: Change, kinds: tuple[bool, ...]
+) -> list[Way | None]:
+    """The most of a chip that decodes, or does all; of all kinds in one evaluation."""
+    arch, target, engine = question.arch, question.pool.machine, question.engine
     job = job_of(question, apart=case.apart)
-    model = served(arch, job.precision, target, question.engine)
-    if held:
-        layout, batch, budget = _batches(case)
-    elif case.found is None:
+    model = served(arch, job.precision, target, engine)
+    found: dict[bool, Way | None] = {}
+    if case.found is None and False in kinds:
         tried = replace(job, ttft_s=ANY_S, tpot_s=ANY_S)  # small budgets too, as latency asks for
-        every = replicas(arch, tried, target, question.engine, question.pool.chips or np.inf)
-        layout, batch, budget = every.layout, every.steady.decoding, every.token_budget
-    else:
-        rows = np.flatnonzero(case.gains <= _most_gain(case, change) * (1 + 1e-6))
-        layout = case.found.layout.take(rows)
-        batch, budget = case.found.steady.decoding[rows], case.found.token_budget[rows]
-    if not len(layout):
-        return None
-    steady = steady_state(model, layout, batch, job.request, budget)
-    return _best(case, question, job, layout, budget, steady)
+        try:
+            every = replicas(arch, tried, target, engine, question.pool.chips or np.inf)
+            found[False] = _best(
+                case, question, job, every.layout, every.token_budget, every.steady
+            )
+        except Infeasible:
+            found[False] = None
+    if case.found is not None and change.timeless and False in kinds:
+        every = case.found
+        steady = fitting(every, target)
+        found[False] = _best(case, question, job, every.layout, every.token_budget, steady)
+    asked = [held for held in kinds if held not in found]
+    some = [_tried(case, engine, change, held=held) for held in asked]
+    if any(len(layout) for layout, _, _ in some):
+        layout = concatenate([layout for layout, _, _ in some])
+        batch, budget = (np.concatenate([one[i] for one in some]) for i in (1, 2))
+        steady = steady_state(model, layout, batch, job.request, budget)
+        of = np.repeat(np.arange(len(some)), [len(layout) for layout, _, _ in some])
+        for i, held in enumerate(asked):
+            found[held] = _best(case, question, job, layout, budget, steady, of == i)
+    return [found.get(held) for held in kinds]
+
+
+def _tried(
+    case: ServingCase, engine: Engine, change: Change, *, held: bool
+) -> tuple[Layout, Number, Number]:
+    """(layouts, batches, budgets) that are evaluated; `engine`: as it is changed."""
+    if held or case.found is None:
+        return _batches(case, engine)
+    rows = np.flatnonzero(case.gains <= most_gain(case.found.steady, change) * (1 + 1e-6))
+    found, own = case.found, case.question.engine
+    batch, budget = found.steady.decoding[rows], found.token_budget[rows]
+    budget = np.where(budget == own.token_budget, engine.token_budget, budget)
+    return found.layout.take(rows), batch, budget
 
 
 def _best(
@@ -212,8 +243,10 @@ def _best(
     layout: Layout,
     budget: Number,
     steady: Steady,
+    among: Number = True,
 ) -> Way | None:
-    quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
+    """The best of the ways `among`; None where none fits and is quick enough."""
+    quick = among & steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
     each = _each(case, question, layout, steady.requests_per_s, steady.concurrency)
     if np.isfinite(case.at_once):
         count = np.floor((question.pool.chips or np.inf) / layout.chips)
@@ -246,13 +279,18 @@ def over_capacities(
     rates: list[float | None] = []
     for one in own:
         changed = replace(question, pool=replace(question.pool, machine=one))
-        room = room_for_cache(replace(found.model, machine=one), found.layout, found.token_budget)
-        steady = replace(found.steady, fits=found.steady.cache_bytes <= room)
+        steady = fitting(found, one)
         way = _best(case, changed, case.job, found.layout, found.token_budget, steady)
         if way is not None and case.apart:
             way = joined(case, way, _prompting(case, changed, held=False))
         rates.append(way.rate if way else None)
     return rates
+
+
+def fitting(found: Replicas, target: Machine) -> Steady:
+    """The steady states of ways, as they fit in the memory of `target`, which is as fast."""
+    room = room_for_cache(replace(found.model, machine=target), found.layout, found.token_budget)
+    return replace(found.steady, fits=found.steady.cache_bytes <= room)
 
 
 def bound(case: ServingCase, target: Machine) -> str:
@@ -278,38 +316,6 @@ def _each(
     return amount * np.floor(chips / layout.chips) / chips
 
 
-#: Parts of a step that a figure shortens, with the figures that do.
-_PARTS: dict[str, Callable[[Step], Number]] = {
-    "compute": lambda step: step.cost.compute_s,
-    "memory": lambda step: step.cost.memory_s,
-    "link": lambda step: step.communication_s,
-    "launch": lambda step: step.cost.launch_s,
-}
-
-
-def part_of(key: str) -> str:
-    """The part of a step that a figure shortens: `memory` for `memory.bandwidth`."""
-    if key.startswith(("compute.", "physical.")):
-        return "compute"
-    if key == "memory.bandwidth":
-        return "memory"
-    return "launch" if key == LAUNCHES else "link"
-
-
-def _most_gain(case: ServingCase, change: Change) -> Number:
-    """By how much a change can better each way: of a step T, P of which it shortens by f at most,
-    T / (T - P·(1 - 1/f)), of the kind of step that gains most. [1]
-    """
-    if not change.part or change.gain <= 1.0:
-        return change.gain
-    assert case.found is not None
-    gains = []
-    for one in (case.found.steady.decode, case.found.steady.prompt):
-        saved = _PARTS[change.part](one) * (1 - 1 / change.gain)
-        gains.append(one.total_s / np.maximum(one.total_s - saved, one.total_s / change.gain))
-    return np.maximum(*gains)
-
-
 def _gains(case: ServingCase) -> Number:
     """By how much each way would have to be better, in rate and latency, to be the best. [1]"""
     assert case.found is not None
@@ -322,9 +328,9 @@ def _gains(case: ServingCase) -> Number:
     return np.where(steady.fits, gains, np.inf)
 
 
-def _batches(case: ServingCase) -> tuple[Layout, Number, Number]:
+def _batches(case: ServingCase, engine: Engine) -> tuple[Layout, Number, Number]:
     """The division of the plan with every batch and budget that is tried."""
-    decode, engine = case.plan.decode, case.question.engine
+    decode = case.plan.decode
     tried = [b for b in BATCHES if b <= engine.max_sequences]
     budgets = sorted({decode.token_budget, engine.token_budget, *SMALL_BUDGETS})
     batch, budget = (
