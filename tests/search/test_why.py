@@ -338,7 +338,7 @@ def test_more_memory_stops_helping_where_the_sweep_says(trained_on_h100):
     end = line.enough()
     assert line.speeds[end] >= 0.99 * known[-1] / 1.0001
     assert 0 < end < len(sweep.axis.values) - 1
-    assert sweep.binds == "compute"
+    assert line.binds == "compute"
 
 
 def test_a_sweep_of_two_figures_takes_capacity_along_the_axis():
@@ -349,6 +349,10 @@ def test_a_sweep_of_two_figures_takes_capacity_along_the_axis():
     assert len(sweep.lines) == len(second.values)
     last = [line.speeds[-1] for line in sweep.lines]
     assert last == sorted(last)
+    for line in sweep.lines:
+        end = line.enough()
+        assert (end is None) == (not line.binds)
+        assert end is None or line.speeds[end] >= max(filter(None, line.speeds)) / 1.01
 
 
 def test_a_point_of_a_sweep_is_the_plan_on_that_chip(served_on_h100):

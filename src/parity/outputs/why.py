@@ -10,6 +10,7 @@ from parity.outputs.envelope import TARGET_MISSED, Answer
 from parity.outputs.planning import count_of
 from parity.outputs.serving import fleet, load_words, pools_words
 from parity.outputs.why_fields import fields_of
+from parity.outputs.why_sweep import swept_parts
 from parity.outputs.why_waits import waiting_fields, waiting_parts, waiting_words
 from parity.outputs.why_words import (
     FIRST_TOKEN,
@@ -22,7 +23,6 @@ from parity.outputs.why_words import (
     measured_words,
     spanned,
     spent,
-    swept_parts,
 )
 from parity.record import Finding
 from parity.search.serving_plan import latency_words

@@ -63,15 +63,21 @@ def step_fields(parts: Parts) -> dict[str, object]:
 
 
 def sweep_fields(sweep: Sweep) -> dict[str, object]:
-    """Every point, and where the first figure stops helping."""
-    end = sweep.lines[-1].enough()
+    """Every point, and where the first figure stops helping on each line."""
+    ends = [line.enough() for line in sweep.lines]
     return {
         "figure": sweep.axis.key,
         "values": list(sweep.axis.values),
         "other": sweep.other.key if sweep.other else None,
-        "lines": [{"at": line.at, "speeds": list(line.speeds)} for line in sweep.lines],
-        "enough": None if end is None else sweep.axis.values[end],
-        "binds": sweep.binds,
+        "lines": [
+            {
+                "at": line.at,
+                "speeds": list(line.speeds),
+                "enough": None if end is None else sweep.axis.values[end],
+                "binds": line.binds,
+            }
+            for line, end in zip(sweep.lines, ends, strict=True)
+        ],
     }
 
 

@@ -6,12 +6,11 @@ from itertools import pairwise
 
 from parity.evaluate.classes import CLASSES, Parts
 from parity.evaluate.losses import Rung
-from parity.outputs.document import Bars, Chart, Fields, Part, Series, Table, Words
+from parity.outputs.document import Bars, Fields, Part, Table
 from parity.search.train import WORDS
 from parity.search.why import total
 from parity.search.why_figures import FACTORS, Effect, words_of
 from parity.search.why_measured import Measured
-from parity.search.why_sweep import LITTLE, Sweep
 from parity.units import prefix, render, significant
 
 #: Shares and effects below this are not worth a word.
@@ -158,48 +157,6 @@ def helps(effects: tuple[Effect, ...], speed: str) -> str:
 def named(names: list[str]) -> str:
     """`a, b or c`."""
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-
-
-def sweep_words(sweep: Sweep) -> str:
-    """Where the first figure stops helping, and why."""
-    line, axis = sweep.lines[-1], sweep.axis
-    end = line.enough()
-    if end is None:
-        return f"Nothing fits at any {axis.key} of the sweep."
-    at = render(axis.values[end], axis.unit)
-    beside = ""
-    if sweep.other and line.at is not None:
-        beside = f" at {render(line.at, sweep.other.unit)} of {sweep.other.key}"
-    binds = f": {sweep.binds} binds" if sweep.binds else ""
-    if end == len(axis.values) - 1:
-        return f"More {axis.key} helps up to the end of the sweep, {at}{beside}{binds}."
-    return (
-        f"Beyond {at} of {axis.key}{beside} less than {100 * LITTLE:.0f} % is left to gain{binds}."
-    )
-
-
-def sweep_chart(sweep: Sweep, speed: str) -> Chart:
-    """Speed over the first figure, a series for each value of the second."""
-    size, name = prefix(sweep.axis.values[-1], sweep.axis.unit)
-    series = tuple(
-        Series(
-            name=render(line.at, sweep.other.unit) if sweep.other and line.at is not None else "",
-            points=tuple(
-                (value / size, s)
-                for value, s in zip(sweep.axis.values, line.speeds, strict=True)
-                if s is not None
-            ),
-            joined=True,
-        )
-        for line in sweep.lines
-    )
-    other = f", by {sweep.other.key}" if sweep.other else ""
-    return Chart(f"{sweep.axis.key}{other}, each point planned anew", name, speed, series)
-
-
-def swept_parts(sweep: Sweep | None, speed: str) -> tuple[Part, ...]:
-    """The chart of a sweep and what it says, if there is one."""
-    return () if sweep is None else (Words(sweep_words(sweep)), sweep_chart(sweep, speed))
 
 
 def measured_words(found: Measured) -> str:

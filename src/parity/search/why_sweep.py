@@ -38,6 +38,7 @@ class Line:
 
     at: float | None
     speeds: tuple[float | None, ...]
+    binds: str = ""  # where the first figure has stopped helping, or at its end
 
     def enough(self) -> int | None:
         """The first point beyond which less than `LITTLE` is gained; None where nothing fits."""
@@ -51,12 +52,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All points, and what binds at the end of the last line."""
+    """All points."""
 
     axis: Axis
     lines: tuple[Line, ...]
     other: Axis | None
-    binds: str  # where the first figure has stopped helping, or at its end
 
 
 def axes(text: str) -> tuple[Axis, Axis | None]:
@@ -114,15 +114,12 @@ def swept(
     lines = []
     for at in second.values if second else (None,):
         here = target if at is None or second is None else stated(target, second.key, at)
-        lines.append(Line(at, tuple(_line(here, first, speed))))
-    sweep = Sweep(first, tuple(lines), second, "")
-    end = lines[-1].enough()
-    if end is None:
-        return sweep
-    last = target
-    if second is not None:
-        last = stated(last, second.key, second.values[-1])
-    return replace(sweep, binds=binds(stated(last, first.key, first.values[end])))
+        line = Line(at, tuple(_line(here, first, speed)))
+        end = line.enough()
+        if end is not None:
+            line = replace(line, binds=binds(stated(here, first.key, first.values[end])))
+        lines.append(line)
+    return Sweep(first, tuple(lines), second)
 
 
 def _line(
