@@ -79,6 +79,40 @@ def test_a_measurement_leads_the_answer(run):
     assert normal["normal"]
 
 
+def test_a_percentile_says_where_requests_wait(run):
+    done = run(*SERVE, "--p", "95", "--ttft", "1s")
+    assert done.code == 0
+    for words in ("(p95)", "Requests wait for", "simulated requests", "whose first token is the"):
+        assert words in done.out.replace("\n", " "), words
+    waits = run(*SERVE, "--p", "95", "--ttft", "1s", "--json").json["why"]["waits"]
+    assert waits["percentile"] == 95
+    assert [one["part"] for one in waits["mean"]] == ["queue", "prompt", "decode"]
+
+
+def test_a_range_is_around_the_answer(run):
+    for question, value in ((TRAIN, "step_s"), (SERVE, "speed")):
+        why = run(*question, "--json", "--samples", "128").json["why"]
+        assert why["range"]["low"] < why[value] < why["range"]["high"]
+
+
+def test_a_fleet_that_trains_says_which_kind_is_waited_for(run):
+    done = run("why", "llama-3.2-1b", "--on", "64xa100,32xh20", "--train")
+    assert done.code == 0
+    for words in (
+        "is waited for",
+        "a100-sxm-80@compute.dense.bf16",
+        "waiting for the slowest kind",
+    ):
+        assert words in done.out.replace("\n", " "), words
+
+
+def test_a_trace_is_explained(run):
+    done = run("why", "llama-3.1-8b", "--on", "1xh100", "--trace", "azure-conv", "--rps", "1",
+               "--json")  # fmt: skip
+    assert done.code in (0, 4)
+    assert done.json["why"]["waits"]["requests"] >= 1_000
+
+
 def test_a_code_is_explained(run):
     done = run("why", "p104")
     assert done.code == 0

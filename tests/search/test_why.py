@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,6 +90,8 @@ def test_parts_of_a_training_step_add_up_and_losses_only_add(model, on, dtype):
     assert all(np.diff(times) >= -1e-12 * times[-1])
     assert times[-1] == pytest.approx(case.plan.time_s, rel=1e-12)
     assert times[0] / times[-1] == pytest.approx(case.plan.mfu(case.arch), rel=1e-9)
+    losses = [before / after for before, after in pairwise(times)]
+    assert math.prod(losses) == pytest.approx(case.plan.mfu(case.arch), rel=1e-9)
 
 
 @pytest.mark.parametrize(("model", "on", "mode"), SERVING)
@@ -237,6 +241,43 @@ def test_effects_are_sorted_and_of_both_kinds(trained_on_h100):
     assert {"memory.capacity", "scale_up.latency", "launches", "fp8 products"} <= levers
     for one in effects:
         assert one.replanned is None or one.held is None or one.replanned >= one.held - 1e-9
+
+
+def test_more_of_a_figure_brings_more(trained_on_h100, served_on_h100):
+    for effects in (training_effects(trained_on_h100), serving_effects(served_on_h100)):
+        by = {(one.lever, one.amount): one for one in effects if one.hardware}
+        doubled = {lever for lever, amount in by if amount == "x2"}
+        assert len(doubled) >= 7
+        for lever in doubled:
+            less, more = by[lever, "+10 %"], by[lever, "x2"]
+            assert more.replanned >= less.replanned - 1e-9, lever
+            assert more.held >= less.held - 1e-9, lever
+
+
+def test_every_figure_and_choice_is_tried(trained_on_h100, served_on_h100):
+    hardware = {
+        "compute.dense.bf16", "memory.bandwidth", "memory.capacity", "physical.tdp",
+        "scale_up.bandwidth", "scale_up.latency", "scale_out.bandwidth", "scale_out.latency",
+        "launches",
+    }  # fmt: skip
+    served, trained = serving_effects(served_on_h100), training_effects(trained_on_h100)
+    assert {one.lever for one in served if one.hardware} == hardware
+    assert {one.lever for one in trained if one.hardware} == hardware
+    choices = {
+        "fp8 KV cache", "fp8 weights", "no latency asked for", "token budget",
+        "no time of the host", "requests at a time at most", "prompts on chips of their own",
+    }  # fmt: skip
+    assert choices <= {one.lever for one in served}
+    levers = {one.lever for one in trained}
+    assert {"no host launches", "all communication hidden", "global batch"} <= levers
+
+
+def test_recomputation_costs_what_leaving_it_out_would_bring():
+    case = training("llama-3.1-405b", "128xa100-sxm-80")
+    one = next(e for e in training_effects(case) if e.lever == "no recomputation")
+    assert int(case.plan.layout.recompute[0]) > 0
+    assert one.held > 0
+    assert one.replanned is None or one.replanned <= 1e-9
 
 
 def test_the_prediction_itself_is_normal_and_in_the_middle(trained_on_h100, served_on_h100):
