@@ -78,6 +78,18 @@ class ServingQuestion:
         asked = self.ask_ways()
         return at_steady_state(asked, steady_states([asked])[0])
 
+    @cached_property
+    def pair(self) -> ServingPlan:
+        """The best pair of pools, for prompts and for tokens.
+
+        Raises `Infeasible` with P105 or P106.
+        """
+        pool, known = self.pool, self.known.phases if self.known else None
+        return best_pools(
+            self.arch, self.prompts or pool, pool, self.engine, self.need, self.shared,
+            known=known, full=self.full,
+        )  # fmt: skip
+
     def ask_ways(self) -> Ask:
         """The same, to be evaluated. Raises `Infeasible` with P105."""
         pool = self.pool
@@ -126,18 +138,6 @@ def prepared(questions: Sequence[ServingQuestion]) -> list[ServingQuestion]:
         replace(question, known=Known(whole.get(i), halves.get(i)))
         for i, question in enumerate(questions)
     ]
-
-    @cached_property
-    def pair(self) -> ServingPlan:
-        """The best pair of pools, for prompts and for tokens.
-
-        Raises `Infeasible` with P105 or P106.
-        """
-        pool, known = self.pool, self.known.phases if self.known else None
-        return best_pools(
-            self.arch, self.prompts or pool, pool, self.engine, self.need, self.shared,
-            known=known, full=self.full,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
