@@ -20,7 +20,7 @@ from parity.search.precision import precision_of
 from parity.search.serving_plan import ServingQuestion
 from parity.search.why_change import Change, part_of
 from parity.search.why_figures import FACTORS, Effect, figures, improved, ratio, words_of
-from parity.search.why_ways import ServingCase, both
+from parity.search.why_ways import ServingCase, Way, both_of
 from parity.workload.precision import HALVES
 from parity.workload.speculation import accepted_tokens
 
@@ -32,13 +32,18 @@ DRAFTED = 3
 
 def serving_effects(case: ServingCase) -> tuple[Effect, ...]:
     """The effect of each figure and lever on what a chip carries, the largest first."""
-    base = tuple(way.rate if way else np.nan for way in both(case, Change(timeless=True)))
-    effects = []
-    for lever, factor, change in better_figures(case):
-        effects.append(_effect(case, lever, words_of(factor), change, base))
-    for lever, amount, change in levers(case):
-        one = _effect(case, lever, amount, change, base)
-        effects.append(replace(one, hardware=False))
+    figured = list(better_figures(case))
+    chosen = list(levers(case))
+    plain = Change(timeless=True)
+    changes = [plain, *(change for *_, change in figured), *(change for *_, change in chosen)]
+    first, *found = both_of(case, changes)
+    base = tuple(way.rate if way else np.nan for way in first)
+    effects = [
+        _effect(case, lever, words_of(factor), ways, base)
+        for (lever, factor, _), ways in zip(figured, found, strict=False)
+    ]
+    for (lever, amount, _), ways in zip(chosen, found[len(figured) :], strict=True):
+        effects.append(replace(_effect(case, lever, amount, ways, base), hardware=False))
     anew = ratio(base[1], base[0])
     if anew:
         lever = "the best division for this alone"
@@ -73,9 +78,13 @@ def better_figures(case: ServingCase) -> Iterator[tuple[str, float, Change]]:
 
 
 def _effect(
-    case: ServingCase, lever: str, amount: str, change: Change, base: tuple[float, ...]
+    case: ServingCase,
+    lever: str,
+    amount: str,
+    ways: tuple[Way | None, Way | None],
+    base: tuple[float, ...],
 ) -> Effect:
-    held, new = both(case, change)
+    held, new = ways
     gains = [
         ratio(found.rate if found else None, old)
         for found, old in zip((held, new), base, strict=True)

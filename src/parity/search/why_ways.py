@@ -16,10 +16,11 @@ from msgspec import structs
 
 from parity.catalogue.machine import Machine, Number
 from parity.errors import Infeasible, MissingFact
-from parity.evaluate.serving import Steady, steady_state
+from parity.evaluate.serving import Steady
 from parity.evaluate.serving_memory import room_for_cache
-from parity.evaluate.step import served
-from parity.layout.layout import Layout, concatenate
+from parity.evaluate.step import Served, served
+from parity.evaluate.together import Ask, steady_states
+from parity.layout.layout import Layout
 from parity.layout.serving import describe_replica
 from parity.search.prefill import pass_seconds, prefills
 from parity.search.replica import (
@@ -29,6 +30,7 @@ from parity.search.replica import (
     ServingJob,
     replica,
     replicas,
+    ways,
 )
 from parity.search.serve import ServingPlan, bound_by
 from parity.search.serving_plan import ANY_S, ServingQuestion
@@ -131,33 +133,109 @@ def most(case: ServingCase, change: Change, *, held: bool) -> Way | None:
 
     held: in the division of the plan.
     """
-    return _ways(case, change, (held,))[0]
+    return _ways(case, (change,), (held,))[0][0]
 
 
 def both(case: ServingCase, change: Change) -> tuple[Way | None, Way | None]:
     """The way in the division of the plan, and the best of all, which may be the same."""
-    held, new = _ways(case, change, (True, False))
-    return held, max((way for way in (new, held) if way), key=lambda way: way.rate, default=None)
+    return both_of(case, (change,))[0]
 
 
-def _ways(case: ServingCase, change: Change, kinds: tuple[bool, ...]) -> list[Way | None]:
-    """The best way of each kind, in the division of the plan (True) or any (False)."""
-    changed = _changed(case.question, change)
-    try:
-        found = _decoding(case, changed, change, kinds)
-    except (Infeasible, MissingFact):
-        return [None for _ in kinds]
-    if case.apart:
-        found = [
-            way and _with_prompts(case, changed, way, held=held)
-            for held, way in zip(kinds, found, strict=True)
-        ]
+def both_of(case: ServingCase, changes: Sequence[Change]) -> list[tuple[Way | None, Way | None]]:
+    """The same of many changes, those of the same engine evaluated together."""
+    found = _ways(case, changes, (True, False))
+    return [
+        (held, max((way for way in (new, held) if way), key=lambda way: way.rate, default=None))
+        for held, new in found
+    ]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Ways to serve with one change, to be evaluated, or evaluated already."""
+
+    question: ServingQuestion  # as it is changed
+    job: ServingJob
+    held: bool
+    ask: Ask | None  # None where nothing runs
+    steady: Steady | None = None
+
+
+def _ways(
+    case: ServingCase, changes: Sequence[Change], kinds: tuple[bool, ...]
+) -> list[list[Way | None]]:
+    """Of each change the best way of each kind, in the division of the plan (True) or any."""
+    tried = [one for change in changes for one in _asked(case, change, kinds)]
+    steady = _evaluated(case, tried)
+    found = []
+    for one, state in zip(tried, steady, strict=True):
+        way = None if one.ask is None or state is None else _best(case, one, one.ask, state)
+        found.append(way and _with_prompts(case, one.question, way, held=one.held))
+    return [found[i : i + len(kinds)] for i in range(0, len(found), len(kinds))]
+
+
+def _evaluated(case: ServingCase, tried: Sequence[_Tried]) -> list[Steady | None]:
+    """The steady states: those of the same engine in one evaluation, of others each by itself."""
+    found = [one.steady for one in tried]
+    open_ = [i for i, one in enumerate(tried) if one.ask is not None and one.steady is None]
+    own = [i for i in open_ if tried[i].question.engine is case.question.engine]
+    for some in (own, *([i] for i in open_ if i not in own)):
+        asks = [ask for i in some if (ask := tried[i].ask) is not None]
+        for i, state in zip(some, steady_states(asks), strict=True):
+            found[i] = state
     return found
+
+
+def _asked(case: ServingCase, change: Change, kinds: tuple[bool, ...]) -> list[_Tried]:
+    """What is to be evaluated of one change, for each kind."""
+    question = _changed(case.question, change)
+    job, engine, target = job_of(question, apart=case.apart), question.engine, question.pool.machine
+    nothing = [_Tried(question, job, held, None) for held in kinds]
+    try:
+        model = served(question.arch, job.precision, target, engine)
+    except (Infeasible, MissingFact):
+        return nothing
+    found = []
+    for one in nothing:
+        if not one.held and case.found is not None and change.timeless:
+            of = case.found
+            ask = Ask(model, of.layout, job.request, (of.steady.decoding, of.token_budget))
+            found.append(replace(one, ask=ask, steady=fitting(of, target)))
+            continue
+        try:
+            ask = _columns(case, question, change, model, held=one.held)
+        except Infeasible:
+            found.append(one)
+            continue
+        found.append(replace(one, ask=ask if len(ask.layout) else None))
+    return found
+
+
+def _columns(
+    case: ServingCase, question: ServingQuestion, change: Change, model: Served, *, held: bool
+) -> Ask:
+    """The ways that a change may make the best. Raises `Infeasible` where nothing fits."""
+    job = job_of(question, apart=case.apart)
+    if held:
+        layout, batch, budget = _batches(case, question.engine)
+        return Ask(model, layout, job.request, (batch, budget))
+    if case.found is None:
+        tried = replace(job, ttft_s=ANY_S, tpot_s=ANY_S)  # small budgets too, as latency asks for
+        return ways(model, tried, question.pool.chips or np.inf)
+    rows = np.flatnonzero(case.gains <= most_gain(case.found.steady, change) * (1 + 1e-6))
+    found, own = case.found, case.question.engine
+    budget = found.token_budget[rows]
+    budget = np.where(budget == own.token_budget, question.engine.token_budget, budget)
+    columns = (found.steady.decoding[rows], budget)
+    return Ask(model, found.layout.take(rows), job.request, columns)
 
 
 def _with_prompts(
     case: ServingCase, question: ServingQuestion, decode: Way, *, held: bool
 ) -> Way | None:
+    """The way beside the pool for prompts, where there is one."""
+    if not case.apart:
+        return decode
     try:
         return joined(case, decode, _prompting(case, question, held=held))
     except (Infeasible, MissingFact):
@@ -190,63 +268,10 @@ def joined(case: ServingCase, decode: Way, prompts: float) -> Way | None:
     return replace(decode, rate=min(prompts * other, decode.rate * own) / plan.chips)
 
 
-def _decoding(
-    case: ServingCase, question: ServingQuestion, change: Change, kinds: tuple[bool, ...]
-) -> list[Way | None]:
-    """The most of a chip that decodes, or does all; of all kinds in one evaluation."""
-    arch, target, engine = question.arch, question.pool.machine, question.engine
-    job = job_of(question, apart=case.apart)
-    model = served(arch, job.precision, target, engine)
-    found: dict[bool, Way | None] = {}
-    if case.found is None and False in kinds:
-        tried = replace(job, ttft_s=ANY_S, tpot_s=ANY_S)  # small budgets too, as latency asks for
-        try:
-            every = replicas(arch, tried, target, engine, question.pool.chips or np.inf)
-            found[False] = _best(
-                case, question, job, every.layout, every.token_budget, every.steady
-            )
-        except Infeasible:
-            found[False] = None
-    if case.found is not None and change.timeless and False in kinds:
-        every = case.found
-        steady = fitting(every, target)
-        found[False] = _best(case, question, job, every.layout, every.token_budget, steady)
-    asked = [held for held in kinds if held not in found]
-    some = [_tried(case, engine, change, held=held) for held in asked]
-    if any(len(layout) for layout, _, _ in some):
-        layout = concatenate([layout for layout, _, _ in some])
-        batch, budget = (np.concatenate([one[i] for one in some]) for i in (1, 2))
-        steady = steady_state(model, layout, batch, job.request, budget)
-        of = np.repeat(np.arange(len(some)), [len(layout) for layout, _, _ in some])
-        for i, held in enumerate(asked):
-            found[held] = _best(case, question, job, layout, budget, steady, of == i)
-    return [found.get(held) for held in kinds]
-
-
-def _tried(
-    case: ServingCase, engine: Engine, change: Change, *, held: bool
-) -> tuple[Layout, Number, Number]:
-    """(layouts, batches, budgets) that are evaluated; `engine`: as it is changed."""
-    if held or case.found is None:
-        return _batches(case, engine)
-    rows = np.flatnonzero(case.gains <= most_gain(case.found.steady, change) * (1 + 1e-6))
-    found, own = case.found, case.question.engine
-    batch, budget = found.steady.decoding[rows], found.token_budget[rows]
-    budget = np.where(budget == own.token_budget, engine.token_budget, budget)
-    return found.layout.take(rows), batch, budget
-
-
-def _best(
-    case: ServingCase,
-    question: ServingQuestion,
-    job: ServingJob,
-    layout: Layout,
-    budget: Number,
-    steady: Steady,
-    among: Number = True,
-) -> Way | None:
-    """The best of the ways `among`; None where none fits and is quick enough."""
-    quick = among & steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
+def _best(case: ServingCase, tried: _Tried, ask: Ask, steady: Steady) -> Way | None:
+    """The best of the ways; None where none fits and is quick enough."""
+    question, job, layout = tried.question, tried.job, ask.layout
+    quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
     each = _each(case, question, layout, steady.requests_per_s, steady.concurrency)
     if np.isfinite(case.at_once):
         count = np.floor((question.pool.chips or np.inf) / layout.chips)
@@ -256,7 +281,7 @@ def _best(
     if rate[i] <= 0:
         return None
     row = layout.take(np.array([i]))
-    return Way(float(rate[i]), row, float(steady.decoding[i]), int(np.ravel(budget)[i]))
+    return Way(float(rate[i]), row, float(steady.decoding[i]), int(ask.columns[1][i]))
 
 
 def over_capacities(
@@ -279,10 +304,11 @@ def over_capacities(
     rates: list[float | None] = []
     for one in own:
         changed = replace(question, pool=replace(question.pool, machine=one))
-        steady = fitting(found, one)
-        way = _best(case, changed, case.job, found.layout, found.token_budget, steady)
-        if way is not None and case.apart:
-            way = joined(case, way, _prompting(case, changed, held=False))
+        ask = Ask(
+            found.model, found.layout, found.request, (found.steady.decoding, found.token_budget)
+        )
+        way = _best(case, _Tried(changed, case.job, False, ask), ask, fitting(found, one))
+        way = way and _with_prompts(case, changed, way, held=False)
         rates.append(way.rate if way else None)
     return rates
 
