@@ -13,26 +13,18 @@ from hypothesis import strategies as st
 
 from parity.catalogue.machine import machine
 from parity.catalogue.spec import parse_fleet
-from parity.errors import BadQuantity, Infeasible, UnknownName, UsageError
+from parity.errors import Infeasible
 from parity.evaluate.classes import serving_parts, training_parts
 from parity.evaluate.losses import serving_rungs, training_rungs
-from parity.search.grid import USUAL
 from parity.search.serve import Need
-from parity.search.serving_plan import ServingQuestion, serve
-from parity.search.why import bound_of, first_token, total, why_serving_plan, why_training_plan
+from parity.search.serving_plan import ServingQuestion
+from parity.search.why import bound_of, first_token, total, why_serving_plan
 from parity.search.why_change import Change, part_of
-from parity.search.why_figures import FACTORS, figures, improved, over_the_host, stated
-from parity.search.why_measured import measured_serving, measured_training, training_speed
+from parity.search.why_figures import FACTORS, figures, improved, over_the_host
 from parity.search.why_serving import serving_effects
-from parity.search.why_suspects import check_of
-from parity.search.why_sweep import axes
-from parity.search.why_training import searched, seconds, training_case, training_effects
-from parity.search.why_ways import both, most, serving_case
-from parity.timing.software import software
-from parity.words.asked import stated_failures, training_run
-from parity.words.serving import Said, serving_chips, serving_question, work
-from parity.words.training import trained
-from parity.workload.find import model as find_model
+from parity.search.why_training import searched, seconds, training_effects
+from parity.search.why_ways import both
+from tests.search.whys import serving, training
 
 TRAINING = [
     ("llama-3.1-8b", "16xh100", "auto"),
@@ -47,25 +39,6 @@ SERVING = [
     ("deepseek-v3", "32xh200", "aggregated"),
     ("gpt-oss-20b", "4xmi300x", "auto"),
 ]
-
-
-def training(model: str, on: str, dtype: str = "auto"):
-    run = training_run(model, "1T", "8k", "4M", "current")
-    found = trained(
-        run, parse_fleet(on)[0], days=None, dtype=dtype, cluster="",
-        stated=stated_failures(None, None, None), top=1, space=USUAL,
-    )  # fmt: skip
-    return training_case(run.arch, found.plans[0], run.era)
-
-
-def serving(model: str, on: str, mode: str = "auto", prefill_on: str | None = None, **said):
-    words = dict.fromkeys(Said.__dataclass_fields__) | {"drafted": 0, "isl": "2k", "osl": 500}
-    arch, batch = find_model(model), serving_chips(on, "--on")
-    asked = work(arch.name, Said(**(words | said)), counted=batch.count is not None, on=on)
-    question, _, _ = serving_question(
-        arch, batch, asked, None, "auto", "auto", "", mode, prefill_on, 1
-    )
-    return serving_case(question, serve(question).best)
 
 
 @pytest.fixture(scope="module")
@@ -278,153 +251,6 @@ def test_recomputation_costs_what_leaving_it_out_would_bring():
     assert int(case.plan.layout.recompute[0]) > 0
     assert one.held > 0
     assert one.replanned is None or one.replanned <= 1e-9
-
-
-def test_the_prediction_itself_is_normal_and_in_the_middle(trained_on_h100, served_on_h100):
-    own = measured_training(f"{trained_on_h100.plan.time_s}s", trained_on_h100)
-    assert own.normal
-    assert 30 < own.percentile < 70
-    tokens = served_on_h100.plan.most_requests_per_s * 500
-    found = measured_serving(f"{tokens}tok/s", served_on_h100)
-    assert found.normal
-    assert found.predicted == pytest.approx(tokens)
-
-
-def test_units_of_a_measurement_agree(trained_on_h100):
-    case, share = trained_on_h100, trained_on_h100.plan.mfu(trained_on_h100.arch)
-    speed = case.plan.tokens_per_s
-    texts = [
-        f"{case.plan.time_s}s", f"{speed}tok/s", f"{speed / case.plan.chips}tok/s/chip",
-        f"{100 * share}%", f"{share * 989.4}TFLOP/s",
-    ]  # fmt: skip
-    for text in texts:
-        assert training_speed(text, case) == pytest.approx(speed, rel=1e-3), text
-
-
-def test_a_known_fault_is_found_again(trained_on_h100, served_on_h100):
-    """What a fault predicts, given as the measurement, is explained by that fault or a likelier."""
-    for case, look in (
-        (trained_on_h100, measured_training),
-        (served_on_h100, measured_serving),
-    ):
-        faults = look("1tok/s", case).faults
-        assert len(faults) >= 4
-        for fault in faults:
-            found = look(f"{fault.speed}tok/s", case).faults
-            assert any(one.explains for one in found)
-            assert [one.score for one in found] == sorted(one.score for one in found)
-            same = [one for one in found if one.names == fault.names]
-            assert not same or same[0].explains
-
-
-def test_two_things_wrong_at_once_are_found(trained_on_h100):
-    """Slower than any single thing, as fast as two: the two come first, with a check for each."""
-    case = trained_on_h100
-    alone = min(one.speed for one in measured_training("30%", case).faults if len(one.names) == 1)
-    found = measured_training("20%", case)
-    assert found.speed < 0.8 * alone
-    assert len(found.faults[0].names) == len(found.faults[0].checks) == 2
-    assert found.faults[0].explains
-
-
-def test_one_thing_is_likelier_than_two_that_come_as_near(trained_on_h100):
-    first, *_, last = measured_training("30%", trained_on_h100).faults
-    assert len(first.names) == 1
-    assert len(last.names) == 2
-
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        (lambda case: seconds(case, over_the_host(case.machine)), "over PCIe"),
-        (lambda case: seconds(case, software=software("2022")), "2022"),
-    ],
-)
-def test_a_fault_of_the_machine_is_among_the_first(trained_on_h100, fault, words):
-    step_s = fault(trained_on_h100)
-    faults = measured_training(f"{step_s}s", trained_on_h100).faults
-    assert any(words in one.name for one in faults[:3])
-
-
-def test_how_to_see_a_fault_depends_on_the_vendor():
-    assert "nvidia-smi topo" in check_of("links", "NVIDIA")
-    assert "rocm-smi" in check_of("links", "amd")
-    assert check_of("batch", "amd") == check_of("batch", "nvidia")
-
-
-def test_faults_are_slower_than_the_plan(served_on_h100):
-    found = measured_serving("100tok/s", served_on_h100)
-    assert not found.normal
-    assert found.percentile < 1
-    assert all(fault.speed < found.predicted for fault in found.faults)
-    assert all(len(fault.names) == len(fault.checks) for fault in found.faults)
-
-
-@pytest.mark.parametrize("text", ["0tok/s", "-3s", "nan%", "5 bananas", "", "1e999tok/s", "s"])
-def test_what_is_no_measurement_is_refused(trained_on_h100, text):
-    with pytest.raises(UsageError):
-        training_speed(text, trained_on_h100)
-
-
-def test_a_service_has_no_mfu(served_on_h100):
-    with pytest.raises(UsageError, match="tokens/s"):
-        measured_serving("45%", served_on_h100)
-
-
-def test_more_memory_stops_helping_where_the_sweep_says(trained_on_h100):
-    why = why_training_plan(trained_on_h100, None, axes("memory.capacity=40..320GB"))
-    line, sweep = why.sweep.lines[0], why.sweep
-    known = [s for s in line.speeds if s is not None]
-    assert known == sorted(known)
-    end = line.enough()
-    assert line.speeds[end] >= 0.99 * known[-1] / 1.0001
-    assert 0 < end < len(sweep.axis.values) - 1
-    assert line.binds == "compute"
-
-
-def test_a_sweep_of_two_figures_takes_capacity_along_the_axis():
-    case = serving("llama-3.1-8b", "8xh20", tpot="20ms")
-    first, second = axes("memory.bandwidth=2..8TB/s,memory.capacity=24..96GB")
-    assert first.key == "memory.capacity"
-    sweep = why_serving_plan(case, (first, second)).sweep
-    assert len(sweep.lines) == len(second.values)
-    last = [line.speeds[-1] for line in sweep.lines]
-    assert last == sorted(last)
-    for line in sweep.lines:
-        end = line.enough()
-        assert (end is None) == (not line.binds)
-        assert end is None or line.speeds[end] >= max(filter(None, line.speeds)) / 1.01
-
-
-def test_a_point_of_a_sweep_is_the_plan_on_that_chip(served_on_h100):
-    case = served_on_h100
-    sweep = why_serving_plan(case, axes("memory.bandwidth=2..5TB/s")).sweep
-    chip = stated(case.machine, "memory.bandwidth", 5e12)
-    pool = replace(case.question.pool, machine=chip)
-    plan = serve(replace(case.question, mode="aggregated", pool=pool)).best
-    own = most(case, Change(), held=True).rate / case.plan.most_requests_per_s * 8
-    assert sweep.lines[0].speeds[-1] * 8 == pytest.approx(plan.most_requests_per_s * own, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("memory.capacity", UsageError),
-        ("memory.capacity=96GB", UsageError),
-        ("memory.capacity=96..", BadQuantity),
-        ("memory.capacity=288..96GB", UsageError),
-        ("memory.capacity=96..96GB", UsageError),
-        ("memory.capcity=96..288GB", UnknownName),
-        ("memory.capacity=1..2s", BadQuantity),
-        ("memory.capacity=1..2GB,memory.capacity=3..4GB", UsageError),
-        ("a=1..2,b=1..2,c=1..2", UsageError),
-        ("memory.capacity=1..1e400GB", BadQuantity),
-        ("", UsageError),
-    ],
-)
-def test_a_sweep_that_cannot_be_is_refused(text, error):
-    with pytest.raises(error):
-        axes(text)
 
 
 def test_what_never_fits_is_said():
