@@ -50,6 +50,7 @@ def test_where_no_number_does_the_exit_code_says_so(run):
         ((*SERVING, "--with", "0xa100"), "whole number from 1"),
         ((*SERVING, "--with", ""), "names no chip"),
         ((*SERVING, "--with", "8xa100", "--mode", "aggregated"), "leave --mode out"),
+        ((*SERVING, "--with", "8xa100", "--equal", "cost"), "not money"),
         (("match", "llama-3.1-8b", "--with", "8xa100", "--users", "9"), "--rps"),
         ((*SERVING, "--with", "8xa100", "--rps", "9"), "give one of them"),
         (SERVING, "--want names the chips"),

@@ -152,9 +152,8 @@ class MatchWords:
             )
         if {"--concurrency", "--users"} & set(self.named):
             raise UsageError("--with takes a load in requests a second, as in --rps 4.")
-        if self.equals is not None or self.rent or self.own:
-            raise UsageError("--with equals the work of --have; leave --equal and its words out.")
-        self.equal()
+        if self.equal() == "cost" or self.rent or self.own:
+            raise UsageError("--with counts chips, not money; leave --equal cost and its words out.")
 
 
 def equal_of(asked: str | None, have: Batch | None, named: Sequence[str], *, train: bool) -> Equal:
