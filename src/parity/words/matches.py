@@ -153,7 +153,7 @@ class MatchWords:
         if {"--concurrency", "--users"} & set(self.named):
             raise UsageError("--with takes a load in requests a second, as in --rps 4.")
         if self.equal() == "cost" or self.rent or self.own:
-            raise UsageError("--with counts chips, not money; leave --equal cost and its words out.")
+            raise UsageError("--with counts chips, not money; leave --equal cost out.")
 
 
 def equal_of(asked: str | None, have: Batch | None, named: Sequence[str], *, train: bool) -> Equal:
