@@ -14,6 +14,7 @@ from msgspec import structs
 import parity
 from parity.catalogue.load import chip
 from parity.catalogue.machine import machine
+from parity.errors import Infeasible
 from parity.evaluate.goodput import Stated
 from parity.search.precision import choose_precision
 from parity.search.replica import BATCHES, ServingJob, best_replica, replicas
@@ -153,6 +154,16 @@ class TestMemory:
         assert wall.kind == "KV heads"
         assert "TP16" in wall.words
         assert "the cache is kept 2 times" in wall.words
+
+    def test_room_for_weights_and_none_for_a_request_is_said_in_bytes(self):
+        """A chip that misses only the cache of its first request lacks that, not less than none."""
+        for name in ("groq-lpu", "t4", "l4"):
+            case = serving(name, isl=2e6)
+            with pytest.raises(Infeasible) as caught:
+                best_replica(case.arch, case.job, case.target, ENGINE)
+            (found,) = caught.value.findings
+            assert found.code == "P105"
+            assert re.search(r"lacks \d[\d.,]* [MGT]?B on", found.message), found.message
 
 
 class TestTraining:

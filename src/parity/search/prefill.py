@@ -217,9 +217,10 @@ def _ways(
     ways = spread.replace(cp=axes["cp"], ep=experts)
     prompts = axes["prompts"].astype(float)
     kept = cache_per_request(model, ways, job.request.input_tokens) * prompts * ways.pp / ways.cp
-    fits = kept <= room_for_cache(model, ways, prompts * new)
+    short = kept - room_for_cache(model, ways, prompts * new)
+    fits = short <= 0
     if not fits.any():
-        raise Infeasible(*does_not_fit(model, layout, target, most_chips))
+        raise Infeasible(*does_not_fit(model, ways, short, most_chips))
     return ways.take(fits), prompts[fits]
 
 

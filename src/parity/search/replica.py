@@ -245,7 +245,9 @@ def _where_it_fits(
     held = _most_held(model, request, layout)
     fits = held >= 1.0
     if not fits.any():
-        raise Infeasible(*does_not_fit(model, layout, target, most_chips))
+        each = cache_per_request(model, layout, request.mean_context) * layout.pp
+        short = each - room_for_cache(model, layout, 512.0)
+        raise Infeasible(*does_not_fit(model, layout, short, most_chips))
     inside = fits & (layout.chips <= target.closest)
     return layout.take(inside if inside.any() and not model.arch.num_experts else fits)
 
@@ -284,8 +286,13 @@ def best_of_each_size(rate: Number, chips: Number) -> list[int]:
 
 
 def meeting(found: Replicas, job: ServingJob) -> Number:
-    """Which columns fit and are fast enough. Raises `Infeasible` with P106 where none is."""
+    """Which columns fit and are fast enough. Raises `Infeasible` with P105 where none fits, with
+    P106 where none is fast enough.
+    """
     steady = found.steady
+    if not np.any(steady.fits):
+        short = steady.cache_bytes - steady.room_bytes
+        raise Infeasible(*does_not_fit(found.model, found.layout, short, np.inf))
     quick = steady.fits & (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s)
     if not np.any(quick):
         raise Infeasible(*_too_slow(found, job))
@@ -293,24 +300,26 @@ def meeting(found: Replicas, job: ServingJob) -> Number:
 
 
 def does_not_fit(
-    model: Served, layout: Layout, target: Machine, most_chips: float
+    model: Served, layout: Layout, short: Number, most_chips: float
 ) -> tuple[str, tuple[Finding, ...]]:
-    """What to say where no division has room: a sentence, and P105 with by how much."""
-    arch = model.arch
-    room = room_for_cache(model, layout, 512.0)
-    i = int(np.argmax(room))
-    short = render(-float(np.mean(room[..., i])), "byte")
+    """What to say where no division has room: a sentence, and P105 with by how much.
+
+    short: bytes that a chip of each division lacks for one request in each lane.
+    """
+    arch, chip = model.arch, model.machine.chip
+    i = int(np.argmin(short))
+    lacking = render(float(np.mean(short[..., i])), "byte")
     widest = int(layout.chips[i])
     more = most_chips < WIDEST_REPLICA
     finding = note(
         "P105",
-        f"{arch.name} in {model.precision.weights} lacks {short} on each of {widest} "
-        f"{target.chip.id}, the largest replica tried, before any request is held.",
+        f"{arch.name} in {model.precision.weights} lacks {lacking} on each of {widest:,} "
+        f"{chip.id}, the replica that lacks least, to hold one request in each lane.",
         "error",
         "more chips, --dtype fp8 or int4, or a chip with more memory" if more
         else "--dtype fp8 or int4, or a chip with more memory",
     )  # fmt: skip
-    return f"{arch.name} does not fit on {target.chip.id}.", (finding,)
+    return f"{arch.name} does not fit on {chip.id}.", (finding,)
 
 
 def _too_slow(found: Replicas, job: ServingJob) -> tuple[str, tuple[Finding, ...]]:
