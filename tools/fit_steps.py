@@ -64,47 +64,42 @@ def main() -> None:
 
 def move(kind: str, *, write: bool) -> float:
     """One fit, printed; the largest relative move of a figure."""
-    stated, found, more = _training() if kind == "training" else _serving()
+    stated, found = _training() if kind == "training" else _serving()
     for key, value in found.items():
         print(f"{key:40s} {stated[key]:10.3g} -> {value:10.3g}")
     if write:
         halfway = {k: float(f"{(v * stated[k]) ** 0.5:.3g}") for k, v in found.items()}
-        (DATA / KINDS[kind].file).write_text(page(kind, halfway, more), "utf-8")
+        (DATA / KINDS[kind].file).write_text(page(kind, halfway), "utf-8")
     return max(abs(found[key] / stated[key] - 1) for key in found)
 
 
 Figures = dict[str, float]
 
 
-def _training() -> tuple[Figures, Figures, dict[str, str]]:
+def _training() -> tuple[Figures, Figures]:
     from parity.evidence import read
     from parity.evidence.fit import steps_of, training_fit
 
     steps = steps_of(read.bundled())
     stated = dict(zip(steps.keys, steps.stated.tolist(), strict=True))
-    return stated, training_fit(read.bundled()).figures, {}
+    return stated, training_fit(read.bundled()).figures
 
 
-def _serving() -> tuple[Figures, Figures, dict[str, str]]:
+def _serving() -> tuple[Figures, Figures]:
     from parity.evidence import read
-    from parity.evidence.fit_serving import miss_ranges, runs_of, serving_fit
+    from parity.evidence.fit_serving import runs_of, serving_fit
 
     rows = read.bundled_serving()
     runs, fit = runs_of(rows), serving_fit(rows)
     stated = dict(zip(runs.keys, runs.stated.tolist(), strict=True))
     means = {PRIOR + g.ending: mean for g, mean in fit.means.items() if ".served." in g.ending}
-    ranges = {
-        name: f"misses = [{low:.3g}, {high:.3g}]" for name, (low, high) in miss_ranges(rows).items()
-    }
-    return stated | means, fit.figures | means, ranges
+    return stated | means, fit.figures | means
 
 
-def page(kind: str, found: Figures, more: dict[str, str]) -> str:
-    """The file. more: a line for the table of a generation."""
+def page(kind: str, found: Figures) -> str:
+    """The file."""
     about = KINDS[kind]
     tables: dict[str, list[str]] = defaultdict(list)
-    for generation, line in more.items():
-        tables[f"{about.generations}.{generation}"].append(line)
     for key, value in sorted(found.items()):
         if key.startswith(about.prefix):
             _, generation, name = key.split(".")

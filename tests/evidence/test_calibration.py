@@ -1,109 +1,79 @@
-"""Ranges hold as many measurements as they promise: 80 %, in total and by class."""
+"""Ranges hold as many measurements as they promise: 80 %, in total, by class, and of ratios."""
 
 from __future__ import annotations
-
-from collections import defaultdict
-from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
-from parity.catalogue.load import chip
-from parity.catalogue.machine import central
-from parity.evaluate.step import FAMILY_MISS
-from parity.evidence import read
-from parity.evidence.pairs import ALIKE, pairs_of_predictions
-from parity.evidence.resolve import Case, resolve
-from parity.evidence.schema import Prediction
-from parity.evidence.serving_predict import Ran, gated, metric_of, outcomes_of, run_all
-from parity.evidence.serving_resolve import ServingCase
-from parity.evidence.serving_setup import Models, engine_of
-from parity.timing.draw import Sampler
+import fit_misses as tool
+from parity.evidence.misses import by_class, fit_misses, held, held_ratios, held_unseen
+from parity.evidence.residuals import Residuals, residuals
+from parity.timing.misses import Misses, misses
 
-#: P10 to P90 holds 80 %; a class is one with so many rows.
-LEAST, MOST, MANY = 0.75, 0.85, 40
-#: A class may be off by more: its rows come from few sources.
-LEAST_OF_A_CLASS, MOST_OF_A_CLASS = 0.65, 0.95
+TASKS = ("training", "serving")
+#: P10 to P90 holds 80 %.
+LEAST, MOST = 0.75, 0.85
+#: So it should in every class with so many rows; what borrows from others may be off by more.
+MANY, LEAST_OF_A_CLASS, MOST_OF_A_CLASS = 40, 0.70, 0.90
 
 
-def inside(rows: Iterable[Prediction]) -> float:
-    """Share of measurements in their range."""
-    return float(np.mean([row.low <= row.measured <= row.high for row in rows]))
+@pytest.fixture(scope="module", params=TASKS)
+def errors(request: pytest.FixtureRequest) -> Residuals:
+    return residuals(request.param)
 
 
 @pytest.fixture(scope="module")
-def predicted(found, served) -> list[Prediction]:
-    return [row for row in (*found.rows, *served.rows) if row.status == "predicted"]
+def fitted(errors: Residuals) -> Misses:
+    return fit_misses(errors)
 
 
-@pytest.fixture(scope="module")
-def generations() -> dict[str, str]:
-    """The generation of software or of the engine that ran each row."""
-    ran = {}
-    for row in read.bundled():
-        case = resolve(row)
-        if isinstance(case, Case):
-            ran[row.id] = case.software
-    plain = Models.under(central)
-    for row in read.bundled_serving():
-        case = gated(row, plain)
-        if isinstance(case, ServingCase):
-            ran[row.id] = engine_of(case, plain.machine(case.target)).name
-    return ran
+def test_the_file_holds_what_is_found(errors: Residuals, fitted: Misses) -> None:
+    """Else: `python tools/fit_misses.py --write`."""
+    stated = misses(errors.task)
+    assert stated.classes.keys() == fitted.classes.keys()
+    for name in (*stated.classes, "nobody's"):
+        one, other = stated.of(name), fitted.of(name)
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.02), name
+    assert (stated.vendor, stated.family) == pytest.approx((fitted.vendor, fitted.family), abs=0.1)
+    assert tool.table(errors.task, stated).count("low") == len(stated.classes) + 1
 
 
-def test_ranges_hold_four_of_five_measurements(predicted) -> None:
-    assert len(predicted) > 2000
-    assert LEAST <= inside(predicted) <= MOST
+def test_ranges_hold_four_of_five_measurements_of_sources_left_out(errors: Residuals) -> None:
+    assert LEAST <= np.mean(held(errors, misses(errors.task))) <= MOST
 
 
-@pytest.mark.parametrize("task", ["training", "serving"])
-def test_so_they_do_in_training_and_in_serving(predicted, task: str) -> None:
-    assert LEAST <= inside(row for row in predicted if row.task == task) <= MOST
+def test_so_does_every_class_with_many_rows(errors: Residuals) -> None:
+    """Those outside 75 to 85 % are printed: they borrow from other classes, having few sources."""
+    classes = by_class(errors, held(errors, misses(errors.task)))
+    some = [one for one in classes if one.rows >= MANY]
+    assert len(some) >= 6
+    for one in some:
+        if not LEAST <= one.share <= MOST:
+            where = f"{one.rows} rows of {one.sources} sources"
+            print(f"{errors.task} {one.name}: {where}, {one.share:.0%}")  # noqa: T201
+    off = [one for one in some if not LEAST_OF_A_CLASS <= one.share <= MOST_OF_A_CLASS]
+    assert off == []
 
 
-def test_no_generation_of_software_is_far_from_it(predicted, generations) -> None:
-    """Rates that the load sets are left out: they are predicted more closely than runs repeat."""
-    groups = defaultdict(list)
-    for row in predicted:
-        if row.high > (1 + 2 * ALIKE) * row.low:
-            groups[row.task, generations[row.id]].append(row)
-    held = {name: inside(rows) for name, rows in groups.items() if len(rows) >= MANY}
-    assert len(held) >= 10
-    off = {n: x for n, x in held.items() if not LEAST_OF_A_CLASS <= x <= MOST_OF_A_CLASS}
-    assert off == {}
+def test_sources_that_nobody_knew_are_held_as_well(errors: Residuals) -> None:
+    """Misses too are then found without the source: what a reader's own measurement meets."""
+    assert LEAST_OF_A_CLASS <= np.mean(held_unseen(errors)) <= MOST_OF_A_CLASS
 
 
-@pytest.fixture(scope="module")
-def ratios(served) -> list[tuple[bool, float, float, float]]:
-    """Pairs of chips in serving: one family, measured over predicted time of each, and whether
-    the range of their ratio holds what was measured.
-    """
-    plain, sampler = Models.under(central), Models.under(Sampler())
-    cases = [gated(row, plain) for row in read.bundled_serving()]
-    runs = run_all([case for case in cases if isinstance(case, ServingCase)], plain)
-    runs = [one for one in runs if isinstance(one, Ran)]
-    drawn = {
-        one.case.row.id: np.ravel(metric_of(one, outcome))
-        for one, outcome in zip(runs, outcomes_of(runs, sampler), strict=True)
-    }
-    out = []
-    for a, b in pairs_of_predictions(read.bundled_serving(), served.rows):
-        low, high = np.quantile(drawn[a.id] / drawn[b.id], [0.1, 0.9])
-        kin = chip(a.chip).family == chip(b.chip).family
-        misses = (-np.log1p(a.error), -np.log1p(b.error))
-        out.append((kin, *misses, low <= a.measured / b.measured <= high))
-    return out
+def test_ranges_of_ratios_hold_four_of_five(errors: Residuals) -> None:
+    pairs = errors.pairs()
+    assert len(pairs) > 400
+    inside = held_ratios(errors, pairs, misses(errors.task))
+    assert LEAST <= np.mean(inside) <= MOST
+    kin = np.array([errors.chips[a].family == errors.chips[b].family for a, b in pairs])
+    for some in (kin, ~kin):
+        assert LEAST_OF_A_CLASS <= np.mean(inside[some]) <= MOST_OF_A_CLASS
 
 
-def test_ranges_of_ratios_hold_about_as_many(ratios) -> None:
-    """A little more than four of five: what two families share is not taken off."""
-    assert len(ratios) > 400
-    assert 0.75 <= np.mean([held for *_, held in ratios]) <= 0.92
-
-
-def test_chips_of_a_family_share_most_of_what_is_missed(ratios) -> None:
-    own = np.array([(a, b) for kin, a, b, _ in ratios if kin])
-    assert len(own) > 200
-    shared = 1 - np.var(own[:, 0] - own[:, 1]) / (2 * np.var(own))
-    assert shared == pytest.approx(FAMILY_MISS, abs=0.1)
+def test_predictions_as_they_are_printed_are_held_too(errors: Residuals, halves) -> None:
+    """Fitted to the source as well, so a little more of them are."""
+    known = {row.id for row in errors.rows}
+    rows = [row for row in getattr(halves, errors.task).rows if row.id in known]
+    inside = [row.low <= row.measured <= row.high for row in rows]
+    assert len(inside) == len(errors.rows)
+    assert LEAST <= np.mean(inside) <= MOST_OF_A_CLASS

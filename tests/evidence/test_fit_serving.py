@@ -1,4 +1,4 @@
-"""What serving measurements say of engines and chips, and the range that they leave."""
+"""What serving measurements say of engines and chips."""
 
 import tomllib
 
@@ -7,9 +7,8 @@ import pytest
 
 import fit_steps
 from parity.evidence import read
-from parity.evidence.fit_serving import STATED, fit_engines, miss_ranges, runs_of, serving_fit
+from parity.evidence.fit_serving import STATED, fit_engines, runs_of, serving_fit
 from parity.evidence.fitting import Steps, left_out
-from parity.timing.engine import CURRENT_ENGINE, engine
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +45,9 @@ def test_left_out_figures_take_the_mean_of_their_kind_and_stated_ones_stay(bundl
 
 def test_what_is_fitted_is_written_where_it_is_read() -> None:
     found = {"hopper.served.16": 0.8, "prior.served.16": 0.8, "engine.trtllm-1.routed": 1.5}
-    text = fit_steps.page("serving", found, {"trtllm-1": "misses = [0.8, 1.4]"})
-    page = tomllib.loads(text)
-    assert page["engines"] == {"trtllm-1": {"misses": [0.8, 1.4], "routed": 1.5}}
+    page = tomllib.loads(fit_steps.page("serving", found))
+    assert page["engines"] == {"trtllm-1": {"routed": 1.5}}
     family, prior = page["families"]["hopper"]["served"]["16"], page["prior"]["served"]["16"]
     assert family["provenance"] == "measured"
     assert prior["provenance"] == "derived"
     assert prior["low"] < family["low"] < 0.8 < family["high"] < prior["high"]
-
-
-def test_ranges_are_those_that_left_out_predictions_leave(bundled: Steps) -> None:
-    found = miss_ranges(read.bundled_serving())
-    for name, (low, high) in found.items():
-        assert low <= 1.0 <= high
-        assert engine(name).misses == pytest.approx((low, high), rel=0.05)
-    low, high = found[CURRENT_ENGINE]
-    misses = np.exp(left_out(bundled))
-    middle = (1 - 0.8 * (1 - low) <= misses) & (misses <= 1 + 0.8 * (high - 1))
-    assert np.mean(middle) == pytest.approx(0.8, abs=0.01)

@@ -7,10 +7,10 @@ from parity.catalogue.machine import Number, machine
 from parity.errors import MissingFact
 from parity.evaluate.goodput import reliability
 from parity.evaluate.kernels import rates
-from parity.evaluate.step import missed
 from parity.outputs.unknowns import most_of, uncertainty_fields, words
 from parity.search.uncertainty import Source, Spread
 from parity.timing.engine import drawn_engine, engine, engines
+from parity.timing.misses import drawn_by
 from parity.timing.software import drawn, generations, software
 
 
@@ -34,9 +34,10 @@ def every_key() -> set[str]:
                     rates(target, dtype, draw, software(generation), "int4")
     for generation in generations():
         drawn(software(generation), draw)
+        keys.update(drawn_by("training", generation, chip("h20")))
     for name in engines():
         drawn_engine(engine(name), draw)
-        missed(engine(name), machine(chip("h20")), draw)
+        keys.update(drawn_by("serving", name, chip("h20")))
     return keys
 
 
@@ -57,8 +58,12 @@ def test_every_figure_has_words() -> None:
         ("scale-out.achieved_fraction", "what collectives reach of the network"),
         ("software.megatron-2024.issue_s", "the host's time to start an operator"),
         (
-            "engine.vllm-v1.elapsed.hopper/h100-sxm",
+            "engine.vllm-v1.elapsed.NVIDIA/hopper/h100-sxm",
             "how far measured serving is from predictions on h100-sxm",
+        ),
+        (
+            "software.2025.elapsed.AMD/cdna3/mi300x",
+            "how far measured training is from predictions on mi300x",
         ),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_chip_matched_with_itself_is_as_many_without_a_range(train: bool) -> N
 
 def test_more_samples_say_the_same_more_exactly() -> None:
     some, many = (
-        parity.match("llama-3.1-8b", have="64xh20", want="ppu", train=True, samples=n).to_dict()
+        parity.match("llama-3.1-8b", have="1024xh20", want="ppu", train=True, samples=n).to_dict()
         for n in (256, 2048)
     )
     (few,), (lot,) = some["answer"]["rows"], many["answer"]["rows"]

@@ -27,6 +27,7 @@ from parity.evaluate.stages import Pieces, pieces
 from parity.evaluate.training import hop_seconds, layer_seconds, update_seconds
 from parity.layout.layout import Column, Layout
 from parity.timing.collective import all_reduce, send
+from parity.timing.misses import missed
 from parity.timing.software import Software, drawn
 from parity.workload.count import parameters
 from parity.workload.operator import Architecture
@@ -59,6 +60,11 @@ class Held:
     closing_s: Number  # gradients and optimizer, once a step
     one_bytes: Number  # on its fullest chip with one microbatch in flight, or with all that are
     more_bytes: Number  # for each further one in flight
+
+    def slowed(self, by: Number) -> Held:
+        """The same with all its times multiplied."""
+        times = {name: by * x for name, x in vars(self).items() if name.endswith("_s")}
+        return replace(self, **times)
 
 
 def port_bandwidth(machine: Machine, vendors: frozenset[str], draw: Draw = central) -> Number:
@@ -140,7 +146,7 @@ def held(
     at_work = ("compute_s", "memory_s", "recompute_s")
     hop = hop_seconds(arch, replace(parts, alone=layout.pp == 1), layout, machine, software)
     one, more = _memory(arch, job, layout, layers, software, first=first)
-    return Held(
+    found = Held(
         slowest_s=np.maximum(parts.fullest * a_layer, outer),
         layer_s=a_layer,
         layer_back_s=parts.layer.backward.total_s + body["recompute_s"],
@@ -156,6 +162,7 @@ def held(
         one_bytes=one,
         more_bytes=more,
     )
+    return found.slowed(missed("training", software.name, machine.chip, draw))
 
 
 def _own(whole: Pieces, layout: Layout, layers: Number, *, first: bool) -> Pieces:

@@ -30,6 +30,7 @@ from parity.layout.shard import AttentionWork, Gemm, Work, is_routed
 from parity.layout.step import Load, one_product, ranks, shares_input, step_works
 from parity.timing.collective import all_gather, all_reduce, all_to_all, send
 from parity.timing.engine import Engine, drawn_engine
+from parity.timing.misses import missed
 from parity.timing.roofline import Cost
 from parity.timing.software import Software
 from parity.workload.dtype import DTYPE_BYTES
@@ -42,10 +43,6 @@ from parity.workload.operator import (
     Recurrence,
 )
 from parity.workload.precision import HALVES, MULTIPLIED, Precision, stored
-
-#: Part of the variance of misses that two chips of a family share: what is left of it in the ratios
-#: of such chips that one source measured, 254 of the bundled evidence.
-FAMILY_MISS = 0.7
 
 
 @dataclass(frozen=True)
@@ -97,21 +94,8 @@ def served(
             gemm_launch_s=held.gemm_launch_s * own.launch_share,
             cache_launch_s=held.cache_launch_s * own.launch_share,
         )
-    elapsed = missed(engine, machine, draw)
+    elapsed = missed("serving", engine.name, machine.chip, draw)
     return Served(arch, precision, machine, own, software, by_dtype, elapsed)
-
-
-def missed(engine: Engine, machine: Machine, draw: Draw) -> Number:
-    """Measured times over those predicted: a part that chips of a family share, and the rest. [1]
-
-    Both together vary as much as `misses` of the engine's generation.
-    """
-    family = f"engine.{engine.owners['misses']}.elapsed.{machine.chip.family}"
-    elapsed: Number = 1.0
-    for key, part in ((family, FAMILY_MISS), (f"{family}/{machine.chip.id}", 1 - FAMILY_MISS)):
-        low, high = (end ** np.sqrt(part) for end in engine.misses)
-        elapsed = elapsed * draw(key, 1.0, low, high)
-    return elapsed
 
 
 def multiplied_in(machine: Machine, kind: str, precision: Precision) -> str:

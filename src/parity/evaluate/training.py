@@ -9,7 +9,7 @@ average one, of which the schedule says how long chips wait.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from parity.evaluate.schedule import bubble_seconds, runs, shown_exchange
 from parity.evaluate.stages import Pieces, pieces
 from parity.layout.layout import CP_METHODS, Layout
 from parity.timing.collective import all_gather, send
+from parity.timing.misses import missed
 from parity.timing.software import Software, drawn
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
@@ -69,7 +70,7 @@ class Step:
         """Part of the step in which compute units or memory work. [1]"""
         parts = self.breakdown
         worked = parts.compute_s + parts.memory_s + parts.recompute_s + parts.optimizer_s
-        return worked / self.time_s
+        return worked / parts.total_s
 
 
 def training_step(
@@ -96,11 +97,13 @@ class Prepared:
     parts: Pieces
     whole: Memory  # before any of it is offloaded
     memory: Memory
+    elapsed: Number = 1.0  # time of a step over what the equations say, for ranges
 
     def take(self, index: Number) -> Prepared:
         """The same of the layouts at `index`."""
         whole, memory = self.whole.take(index), self.memory.take(index)
-        return Prepared(self.rate, self.software, self.parts.take(index), whole, memory)
+        parts = self.parts.take(index)
+        return Prepared(self.rate, self.software, parts, whole, memory, self.elapsed)
 
 
 def prepared(
@@ -114,7 +117,8 @@ def prepared(
     """The first half of a step, memory: a search goes on with the layouts that fit."""
     software = drawn(software, draw)
     rate = rates(machine, job.dtype, draw, software)
-    return prepared_at(arch, job, layout, machine, software, rate)
+    elapsed = missed("training", software.name, machine.chip, draw)
+    return replace(prepared_at(arch, job, layout, machine, software, rate), elapsed=elapsed)
 
 
 def prepared_at(
@@ -136,7 +140,8 @@ def timed(arch: Architecture, layout: Layout, machine: Machine, ready: Prepared)
     """The second half of a step, time."""
     parts = ready.parts
     breakdown = step_parts(arch, parts, layout, machine, ready.rate, ready.software, ready.whole)
-    return Step(breakdown.total_s, breakdown, ready.memory, parts.microbatches)
+    time = breakdown.total_s * ready.elapsed
+    return Step(time, breakdown, ready.memory, parts.microbatches)
 
 
 def step_parts(

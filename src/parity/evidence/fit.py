@@ -59,13 +59,19 @@ def training_fit(rows: Sequence[Row], leave_out: str = "") -> Fitted:
 
 
 @lru_cache(maxsize=2)
+def placed(rows: tuple[Row, ...]) -> tuple[Placed, ...]:
+    """Rows that can be predicted, each with its layout."""
+    return tuple(one for one in prepare(rows) if isinstance(one, Placed))
+
+
+@lru_cache(maxsize=2)
 def steps_of(rows: tuple[Row, ...]) -> Steps:
     """Every predicted case with its slopes at the stated figures."""
-    placed = [one for one in prepare(rows) if isinstance(one, Placed)]
+    cases = placed(rows)
     return linear(
-        lambda draw: step_times(placed, draw),
-        np.array([one.case.measured_s for one in placed]),
-        [one.case.row.set for one in placed],
+        lambda draw: step_times(cases, draw),
+        np.array([one.case.measured_s for one in cases]),
+        [one.case.row.set for one in cases],
         GROUPS,
         STATED,
     )

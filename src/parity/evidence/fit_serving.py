@@ -12,12 +12,11 @@ from functools import lru_cache
 import numpy as np
 
 from parity.catalogue.machine import Draw, central
-from parity.evidence.fitting import Array, Fitted, Group, Steps, fitted, left_out, linear
+from parity.evidence.fitting import Array, Fitted, Group, Steps, fitted, linear
 from parity.evidence.serving_predict import Ran, gated, metric_of, outcomes_of, run_all
 from parity.evidence.serving_resolve import ServingCase
 from parity.evidence.serving_schema import ServingRow
 from parity.evidence.serving_setup import Models
-from parity.timing.engine import CURRENT_ENGINE
 
 GROUPS = (
     Group(".served.16", 0.95, 0.08, 0.10, 1.3),
@@ -34,8 +33,6 @@ GROUPS = (
 #: Not fitted: the best kernels of routed experts that were measured are those of TensorRT-LLM, and
 #: what its host takes in version 1 is hidden in nearly every row.
 STATED = ("engine.trtllm.routed", "engine.trtllm-1.step_s", "engine.trtllm-1.sequence_s")
-#: Generations with fewer rows take the range of all.
-MANY = 40
 
 
 def fit_engines(rows: Sequence[ServingRow], leave_out: str = "") -> Draw:
@@ -54,9 +51,9 @@ def serving_fit(rows: Sequence[ServingRow], leave_out: str = "") -> Fitted:
 @lru_cache(maxsize=2)
 def runs_of(rows: tuple[ServingRow, ...]) -> Steps:
     """Every predicted row with its slopes at the stated figures."""
-    runs = _ran(rows)
+    runs = ran(rows)
     return linear(
-        lambda draw: _times(runs, draw),
+        lambda draw: times(runs, draw),
         np.array([one.case.row.value for one in runs]),
         [one.case.row.set for one in runs],
         GROUPS,
@@ -64,35 +61,15 @@ def runs_of(rows: tuple[ServingRow, ...]) -> Steps:
     )
 
 
-def miss_ranges(rows: Sequence[ServingRow]) -> dict[str, tuple[float, float]]:
-    """Range of measured over predicted time of each generation with many rows, each row predicted
-    without its source; of all rows for `CURRENT_ENGINE`.
-
-    A range is what a sampler takes: its lowest and highest value, whose middle 80 % are what 80 %
-    of the rows are in. 1 is always inside.
-    """
-    rows = tuple(rows)
-    misses = left_out(runs_of(rows))
-    names = np.array([one.engine.name for one in _ran(rows)])
-    some = {name: misses[names == name] for name in np.unique(names)}
-    some = {name: own for name, own in some.items() if len(own) >= MANY}
-    return {name: _range_of(own) for name, own in {**some, CURRENT_ENGINE: misses}.items()}
-
-
-def _range_of(misses: Array) -> tuple[float, float]:
-    low, high = np.exp(np.quantile(misses, [0.1, 0.9]))
-    return min(1 - (1 - low) / 0.8, 1.0), max(1 + (high - 1) / 0.8, 1.0)
-
-
 @lru_cache(maxsize=2)
-def _ran(rows: tuple[ServingRow, ...]) -> list[Ran]:
+def ran(rows: tuple[ServingRow, ...]) -> tuple[Ran, ...]:
     """Rows that can be predicted, each with layout and load as they are at the stated figures."""
     plain = Models.under(central)
     cases = [one for row in rows if isinstance(one := gated(row, plain), ServingCase)]
-    return [one for one in run_all(cases, plain) if isinstance(one, Ran)]
+    return tuple(one for one in run_all(cases, plain) if isinstance(one, Ran))
 
 
-def _times(runs: Sequence[Ran], draw: Draw) -> Array:
+def times(runs: Sequence[Ran], draw: Draw) -> Array:
     """The time that each row measures: its own figure, or for a rate as much as makes the ratio
     of predicted to measured that of times. Shape (cases,), or (samples, cases).
     """

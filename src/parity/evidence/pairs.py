@@ -60,7 +60,7 @@ def pairs_of_predictions(
     groups: dict[object, list[Prediction]] = defaultdict(list)
     for one in predictions:
         if one.status == "predicted" and one.id in known:
-            groups[_work(known[one.id], one)].append(one)
+            groups[same_work(known[one.id], one.chips)].append(one)
     found = []
     for group in groups.values():
         ordered = sorted(group, key=lambda one: one.chip)
@@ -110,15 +110,15 @@ def _is_rate(one: Prediction) -> bool:
     return one.metric in RATES if one.task == "training" else not MEASURES[one.metric].time
 
 
-def _work(row: AnyRow, one: Prediction) -> object:
-    """What two rows have in common that differ by the chip alone."""
+def same_work(row: AnyRow, chips: int) -> object:
+    """What two rows have in common that differ by the chip alone, both on `chips` of them."""
     if isinstance(row, Row):
         return (
-            one.task, row.set, row.model, row.metric, row.unit, row.seq_len, row.task,
-            row.time_kind, one.chips,
+            "training", row.set, row.model, row.metric, row.unit, row.seq_len, row.task,
+            row.time_kind, chips,
         )  # fmt: skip
     return (
-        one.task, row.set, row.model, row.family, row.version, row.metric, row.unit, row.isl,
+        "serving", row.set, row.model, row.family, row.version, row.metric, row.unit, row.isl,
         row.osl, row.mode, row.scenario, row.arrival, row.rate_per_s, row.concurrency,
-        row.cached_share, row.drafted, one.chips,
+        row.cached_share, row.drafted, chips,
     )  # fmt: skip

@@ -101,6 +101,15 @@ OTHERS = {
     "run.write_bytes_per_s": ("the rate at which checkpoints are stored", "a checkpoint timed"),
     "run.speed_spread": ("how unlike the speeds of chips are", "one product timed on all chips"),
 }
+#: What is missed beyond figures, by what runs.
+MISSES = {
+    "software": (
+        "how far measured training is from predictions on {owner}", "steps of this run timed",
+    ),
+    "engine": (
+        "how far measured serving is from predictions on {owner}", "a benchmark of one replica",
+    ),
+}  # fmt: skip
 #: What nobody knows by its name is a level of the network.
 LEVELS = {"scale-up": "the scale-up link", "scale-out": "the network", "host": "the host's bus",
           "core": "the core of the network"}  # fmt: skip
@@ -108,7 +117,7 @@ LEVELS = {"scale-up": "the scale-up link", "scale-out": "the network", "host": "
 _NAMES = "|".join(map(re.escape, FIGURES))
 _FIGURE = re.compile(rf"(?P<owner>.+?)\.(?P<figure>{_NAMES})(\.(?P<by>[^.]+))?")
 _GENERATION = re.compile(rf"(software|engine)\.(?P<name>.+)\.(?P<figure>{'|'.join(GENERATIONS)})")
-_MISSES = re.compile(r"engine\.(?P<name>.+?)\.elapsed\.(.+/)?(?P<chip>.+)")
+_MISSES = re.compile(r"(?P<kind>software|engine)\.(?P<name>.+?)\.elapsed\.(.+/)?(?P<of>.+)")
 
 
 def words(key: str) -> tuple[str, str]:
@@ -116,8 +125,8 @@ def words(key: str) -> tuple[str, str]:
     if key in OTHERS:
         return OTHERS[key]
     if missed := _MISSES.fullmatch(key):
-        what = f"how far measured serving is from predictions on {missed['chip']}"
-        return what, "a benchmark of one replica"
+        what, how = MISSES[missed["kind"]]
+        return what.format(owner=missed["of"]), how
     if of := _GENERATION.fullmatch(key):
         return GENERATIONS[of["figure"]]
     if of := _FIGURE.fullmatch(key):

@@ -74,7 +74,7 @@ def spread(answering: Answering, sampler: Sampler, *, narrowed: bool = True) -> 
     sources = sources_of(values, seen.columns)
     if not sources or not narrowed:
         return Spread(low, median, high, sources)
-    held = replace(sampler, held=sampler.held | {sources[0].key, _whole(sources[0].key)})
+    held = replace(sampler, held=sampler.held | {sources[0].key, *wholes(sources[0].key)})
     first, last = p10_p90(answering(held))
     return Spread(low, median, high, sources, (first, last))
 
@@ -111,28 +111,27 @@ def p10_p90(samples: Number) -> tuple[float, float]:
 def sources_of(values: Number, columns: dict[str, Number]) -> tuple[Source, ...]:
     """The figures that most of the variance of `values` comes from, the most telling first.
 
-    What is drawn as `a/b` is the part of `a` that one thing has for itself: who measures it
-    measures both, so that its share is that of both.
+    What is drawn as `a/b` is the part of `a` that one thing has for itself, and `a/b/c` a part of
+    that: who measures it measures all of them, so that its share is that of all.
     """
     if not columns or np.ptp(values) <= ROUNDING * np.max(np.abs(values)):
         return ()
     found = first_order(values, np.stack(list(columns.values()), axis=-1))
     least = max(LEAST_SHARE, CLEAR * noise(len(values)))
     alone = {key: float(x) for key, x in zip(columns, found, strict=True) if x >= least}
-    parts = {key for key in columns if _whole(key) != key}
-    wholes = {_whole(key) for key in parts}
+    divided = {whole for key in columns for whole in wholes(key)}
     shares = {
-        key: alone.get(key, 0.0) + (alone.get(_whole(key), 0.0) if key in parts else 0.0)
+        key: sum(alone.get(each, 0.0) for each in (key, *wholes(key)))
         for key in columns
-        if key not in wholes
+        if key not in divided
     }
     order = sorted((key for key in shares if shares[key]), key=lambda key: -shares[key])
     return tuple(Source(key, shares[key]) for key in order[:MOST_SOURCES])
 
 
-def _whole(key: str) -> str:
-    """What a part belongs to."""
-    return key.split("/", maxsplit=1)[0]
+def wholes(key: str) -> tuple[str, ...]:
+    """What a part belongs to, the widest first."""
+    return tuple(key[:at] for at, letter in enumerate(key) if letter == "/")
 
 
 def first_order(values: Number, columns: Number) -> Number:

@@ -49,7 +49,6 @@ class Engine(Record, frozen=True):
     reserves_output: bool  # a request's whole output is reserved before it starts
     static_batch: bool  # a batch is filled once, and its slowest request ends it
     whole_cache: bool  # decoding reads a cache as long as the longest request
-    misses: tuple[float, float]  # range of measured times over those predicted without them
     expert_skew: float  # spread of the load of experts over its mean
     two_batch_overlap: bool  # two halves of a step hide each other's exchange of tokens
     narrow_dispatch: bool  # tokens travel to experts in 8 bits
