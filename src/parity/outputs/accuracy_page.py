@@ -28,6 +28,7 @@ from parity.outputs.accuracy import (
     worst_table,
 )
 from parity.outputs.accuracy_making import making
+from parity.outputs.accuracy_ranges import ranges_hold
 from parity.outputs.document import Table
 from parity.outputs.scatter import Dot, Scatter
 from parity.outputs.serving import pools_words
@@ -146,6 +147,7 @@ def page(found: Halves, left_out: Halves | None = None) -> str:
         _markdown(reason_table(serving.rows)),
         _PAIRS,
         *_ratios(found if left_out is None else left_out),
+        *([] if left_out is None else _ranges()),
         _PEERS,
         *_beside(),
         *_made(),
@@ -170,6 +172,11 @@ def _made() -> list[str]:
     """What chips cost to make, beside what others published."""
     said, table = making()
     return [said, _markdown(table)]
+
+
+def _ranges() -> list[str]:
+    """How many measurements, and how many ratios of chips, lie in their range."""
+    return [_markdown(x) if isinstance(x, Table) else x for x in ranges_hold()]
 
 
 def _ratios(found: Halves) -> list[str]:

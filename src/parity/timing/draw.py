@@ -44,6 +44,12 @@ def _evenly(key: str, samples: int, seed: int) -> Number:
     return (rng.permutation(samples) + rng.random(samples)) / samples
 
 
+@lru_cache(maxsize=512)
+def _order(key: str, samples: int, seed: int) -> Number:
+    """What sorts the samples of `key`."""
+    return np.argsort(_evenly(key, samples, seed))
+
+
 #: Enough for P10 and P90 of an answer; `--samples` asks for more.
 USUAL_SAMPLES = Sampler()
 
@@ -61,3 +67,7 @@ class Recorder:
         if np.ndim(drawn):
             self.columns[key] = np.ravel(drawn)
         return drawn
+
+    def order(self, key: str) -> Number:
+        """What sorts the samples of `key`, lowest first, shape (samples,)."""
+        return _order(key, self.sampler.samples, self.sampler.seed)
