@@ -119,9 +119,9 @@ def test_columns_give_what_single_layouts_give() -> None:
 def test_samples_broadcast_and_their_median_is_the_central_value() -> None:
     sampler = Sampler(samples=64)
     layout = concatenate([single(tp=8, dp=8), single(dp=64, zero=3)])
-    uncertain = machine(chip("ppu"), "", sampler)
+    uncertain = machine(chip("h100"), "", sampler)
     result = training_step(model(LLAMA), job(512, 4096), layout, uncertain, software(), sampler)
-    central = training_step(model(LLAMA), job(512, 4096), layout, machine(chip("ppu")), software())
+    central = training_step(model(LLAMA), job(512, 4096), layout, machine(chip("h100")), software())
     assert result.time_s.shape == (64, 2)
     assert np.median(result.time_s, axis=0) == pytest.approx(central.time_s, rel=0.1)
 

@@ -1,5 +1,6 @@
 """What ranges come from, in words."""
 
+import numpy as np
 import pytest
 
 from parity.catalogue.load import chip, chips
@@ -7,7 +8,15 @@ from parity.catalogue.machine import Number, machine
 from parity.errors import MissingFact
 from parity.evaluate.goodput import reliability
 from parity.evaluate.kernels import rates
-from parity.outputs.unknowns import most_of, uncertainty_fields, words
+from parity.outputs.unknowns import (
+    cost_kinds,
+    dominant,
+    most_of,
+    range_fields,
+    uncertainty_fields,
+    words,
+)
+from parity.record import Fact
 from parity.search.uncertainty import Source, Spread
 from parity.timing.engine import drawn_engine, engine, engines
 from parity.timing.misses import drawn_by
@@ -84,3 +93,32 @@ def test_the_line_names_the_source_its_share_and_what_is_left() -> None:
 
 def test_a_point_has_no_line() -> None:
     assert most_of(Spread(1.0, 1.0, 1.0), str) == ""
+
+
+def test_the_kind_that_dominates_is_said() -> None:
+    kinds = {"specification": 0.05, "model": 0.95, "scenario": 0.0}
+    assert dominant(kinds) == "Errors of the model (95 %) dominate, before specifications (5 %)."
+    assert dominant({**kinds, "model": 1.0, "specification": 0.0}, "its cost") == (
+        "In its cost, errors of the model (100 %) dominate."
+    )
+    assert dominant({}) == ""
+    found = Spread(80.0, 100.0, 130.0, (Source("ppu.gemm.16", 0.62),), (90.0, 110.0), kinds)
+    assert most_of(found, "{:.0f}".format, "days").endswith(dominant(kinds))
+    assert range_fields(found, "days")["kinds"] == kinds
+    assert range_fields(Spread(1.0, 1.0, 1.0), "days")["kinds"] == {}
+
+
+def cost(low: float, high: float) -> Fact:
+    return Fact(1.0, low, high, "USD", "derived", "a price")
+
+
+def test_a_cost_is_as_uncertain_as_its_count_and_its_price() -> None:
+    """ln 2 of the count and ln 2 of the price: half each."""
+    count = Spread(100.0, 140.0, 200.0, kinds={"specification": 0.2, "model": 0.8, "scenario": 0.0})
+    both = np.log(2.0) * np.sqrt(2.0)
+    found = cost_kinds(count, cost(1.0, float(np.exp(both))))
+    assert found == pytest.approx({"specification": 0.1, "model": 0.4, "scenario": 0.5})
+    known = cost_kinds(Spread(100.0, 100.0, 100.0), cost(1.0, 2.0))
+    assert known == pytest.approx({"specification": 0.0, "model": 0.0, "scenario": 1.0})
+    assert cost_kinds(count, cost(1.0, 2.0))["scenario"] == 0.0
+    assert cost_kinds(count, cost(1.0, 1.0)) == {}

@@ -1,15 +1,29 @@
 """Ranges of answers, and what they come from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import parity
 from parity.api.serve import plan_serve
 from parity.catalogue.machine import Draw, Number
 from parity.errors import UsageError
-from parity.search.uncertainty import first_order, once, ratio, sources_of, spread
+from parity.search.uncertainty import (
+    KINDS,
+    P10,
+    P90,
+    effects_of,
+    kind_of,
+    kinds_of,
+    once,
+    ratio,
+    sources_of,
+    spread,
+    wholes,
+)
 from parity.timing.draw import Recorder, Sampler
 
 positive = st.floats(0.1, 10.0)
@@ -38,11 +52,33 @@ def unknowns(draw: st.DrawFn) -> dict[str, tuple[float, float, float]]:
     return out
 
 
+def first_order(values: Number, columns: Number) -> Number:
+    """Indices of samples, by what sorts each figure."""
+    return effects_of(values, np.argsort(columns, axis=0)).first_order
+
+
+def ishigami(x: Number) -> Number:
+    """Ishigami, Homma 1990, with a = 7 and b = 0.1; figures along the last axis."""
+    one, two, three = np.moveaxis(x, -1, 0)
+    return np.sin(one) + 7 * np.sin(two) ** 2 + 0.1 * three**4 * np.sin(one)
+
+
 def test_indices_are_those_of_ishigamis_function() -> None:
-    # Ishigami, Homma 1990 with a = 7, b = 0.1; exact indices: Saltelli et al. 2008, section 4.2.
+    """Exact indices: Saltelli et al. 2008, section 4.2."""
     x = np.random.default_rng(3).uniform(-np.pi, np.pi, (8192, 3))
-    y = np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
-    assert first_order(y, x) == pytest.approx([0.314, 0.442, 0.0], abs=0.02)
+    assert first_order(ishigami(x), x) == pytest.approx([0.314, 0.442, 0.0], abs=0.02)
+
+
+def test_indices_are_those_that_scipy_finds_from_samples_of_its_own() -> None:
+    """Saltelli's design, five evaluations a sample, against the samples that are there."""
+    from scipy import stats
+
+    uniform = stats.uniform(-np.pi, 2 * np.pi)
+    theirs = stats.sobol_indices(
+        func=lambda x: ishigami(x.T), n=4096, dists=[uniform] * 3, rng=np.random.default_rng(1)
+    )
+    x = np.random.default_rng(2).uniform(-np.pi, np.pi, (4096, 3))
+    assert first_order(ishigami(x), x) == pytest.approx(theirs.first_order, abs=0.03)
 
 
 def test_indices_of_a_sum_are_its_variances() -> None:
@@ -52,10 +88,116 @@ def test_indices_of_a_sum_are_its_variances() -> None:
     assert first_order(x @ weights, x) == pytest.approx(exact, abs=0.02)
 
 
+def test_few_samples_of_many_figures_tell_shares_to_a_point() -> None:
+    """What others do is taken off first: without that, noise alone is nine points."""
+    rng = np.random.default_rng(8)
+    x = np.stack([(rng.permutation(256) + rng.random(256)) / 256 for _ in range(60)], axis=-1)
+    weights = np.exp(-np.arange(60) / 3)
+    exact = weights**2 / np.sum(weights**2)
+    assert first_order(np.exp(0.1 * x @ weights), x) == pytest.approx(exact, abs=0.015)
+
+
+def named(values: Number, columns: dict[str, Number]) -> list[str]:
+    """Figures that are named, by their samples."""
+    orders = np.argsort(np.stack(list(columns.values()), axis=-1), axis=0)
+    return [one.key for one in sources_of(effects_of(values, orders), tuple(columns))]
+
+
 def test_what_does_nothing_is_not_named() -> None:
     rng = np.random.default_rng(5)
     columns = {f"idle {i}": rng.random(256) for i in range(60)} | {"busy": rng.random(256)}
-    assert [one.key for one in sources_of(columns["busy"] ** 2, columns)] == ["busy"]
+    assert named(columns["busy"] ** 2, columns) == ["busy"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("ppu-96.compute.dense.bf16", "specification"),
+        ("h20-96.memory.bandwidth", "specification"),
+        ("hopper.memory", "model"),
+        ("hopper.sustained.16", "model"),
+        ("engine.current.elapsed.NVIDIA/hopper/h100-sxm", "model"),
+        ("run.restart_s", "scenario"),
+        ("hopper.mtbf_hours", "scenario"),
+    ],
+)
+def test_figures_are_of_three_kinds(key: str, kind: str) -> None:
+    assert kind_of(key) == kind
+
+
+def test_kinds_have_the_variance_of_their_figures() -> None:
+    rng = np.random.default_rng(9)
+    columns = {
+        "x.memory.capacity": rng.random(1024), "hopper.memory": rng.random(1024),
+        "hopper.gemm.16": rng.random(1024), "run.restart_s": rng.random(1024),
+    }  # fmt: skip
+    values = sum(w * x for w, x in zip((1, 2, 2, 1), columns.values(), strict=True))
+    orders = np.argsort(np.stack(list(columns.values()), axis=-1), axis=0)
+    kinds = kinds_of(effects_of(values, orders), tuple(columns))
+    assert tuple(kinds) == KINDS
+    assert list(kinds.values()) == pytest.approx([0.1, 0.8, 0.1], abs=0.03)
+    assert sum(kinds.values()) == pytest.approx(1.0)
+
+
+def test_too_few_samples_tell_no_kinds() -> None:
+    columns = np.random.default_rng(10).random((16, 20))
+    effects = effects_of(columns.sum(axis=1), np.argsort(columns, axis=0))
+    assert kinds_of(effects, tuple(map(str, range(20)))) == {}
+
+
+@given(unknowns())
+@settings(deadline=None)
+def test_the_first_source_is_the_one_whose_knowledge_narrows_most(ends) -> None:
+    """Each figure is held in turn and the answer drawn again: none narrows it clearly more."""
+    sampler = Sampler(1024)
+    found = spread(lambda draw: product(draw, ends), sampler)
+    if not found.sources:
+        return
+
+    def left(key: str) -> float:
+        """Squared coefficient of variation of the answer with a figure known."""
+        return spread_of(product(replace(sampler, held=frozenset({key})), ends))
+
+    def spread_of(values: Number) -> float:
+        return float(np.var(values) / np.mean(values) ** 2)
+
+    whole = spread_of(product(sampler, ends))
+    least = min(left(key) for key in ends)
+    assert left(found.sources[0].key) <= least + 0.05 * whole
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"have": "1024xh20", "want": "ppu", "train": True, "gbs": "16M"},
+        {"have": "8xh100", "want": "910b"},
+    ],
+)
+def test_what_a_match_says_would_narrow_it_most_does(asked, monkeypatch) -> None:
+    """Every source that is named is held in turn: the first leaves the narrowest range, and it is
+    the one that is printed.
+    """
+    seen = []
+
+    def caught(answering, sampler, **_):
+        seen.append((answering, sampler))
+        return spread(answering, sampler)
+
+    monkeypatch.setattr("parity.search.match.spread", caught)
+    parity.match("llama-3.1-70b", samples=1024, **asked)
+    answering, sampler = seen[-1]
+    found = spread(answering, sampler)
+
+    def known(key: str) -> tuple[float, float]:
+        held = replace(sampler, held=frozenset({key, *wholes(key)}))
+        low, high = np.quantile(answering(held), [P10, P90])
+        return float(low), float(high)
+
+    widths = [np.log(high / low) for low, high in (known(one.key) for one in found.sources)]
+    assert len(widths) >= 2
+    assert widths[0] <= 1.02 * min(widths)
+    assert found.known == pytest.approx(known(found.sources[0].key))
+    assert found.low <= found.known[0] <= found.known[1] <= found.high
 
 
 @given(unknowns())
@@ -124,7 +266,7 @@ def test_a_recorder_keeps_what_has_a_range() -> None:
 def test_a_chip_matched_with_itself_is_as_many_without_a_range(train: bool) -> None:
     found = parity.match("llama-3.1-8b", have="8xh100", want="h100,a100", train=train).to_dict()
     same, other = found["answer"]["rows"]
-    assert same["range"] == {"of": "chips", "low": 8, "p50": 8, "high": 8}
+    assert same["range"] == {"of": "chips", "low": 8, "p50": 8, "high": 8, "kinds": {}}
     assert same["uncertainty"] == []
     assert other["range"]["low"] <= other["range"]["p50"] <= other["range"]["high"]
     assert other["uncertainty"]
@@ -156,7 +298,7 @@ def test_a_run_says_what_its_days_depend_on() -> None:
     assert "hold of their rate over hours on hopper" in first["words"]
     assert answer["range"]["low"] <= first["narrowed"]["low"] <= answer["range"]["p50"]
     assert answer["range"]["p50"] <= first["narrowed"]["high"] <= answer["range"]["high"]
-    assert "Most of the range comes from what matrix products hold" in found.explain(10_000)
+    assert "of the range comes from what matrix products hold" in found.explain(10_000)
 
 
 def test_a_figure_without_a_range_is_no_source() -> None:
@@ -184,7 +326,10 @@ def test_a_service_says_what_its_range_depends_on(on: str, of: str) -> None:
 def test_who_measures_a_part_measures_the_whole() -> None:
     rng = np.random.default_rng(6)
     columns = {"a": rng.random(1024), "a/b": rng.random(1024), "c": rng.random(1024)}
-    first, second = sources_of(columns["a"] + columns["a/b"] + columns["c"], columns)
-    assert (first.key, second.key) == ("a/b", "c")
-    assert first.share == pytest.approx(2 / 3, abs=0.06)
-    assert second.share == pytest.approx(1 / 3, abs=0.06)
+    columns["a/b/d"] = rng.random(1024)
+    values = columns["a"] + columns["a/b"] + columns["a/b/d"] + columns["c"]
+    orders = np.argsort(np.stack(list(columns.values()), axis=-1), axis=0)
+    first, second = sources_of(effects_of(values, orders), tuple(columns))
+    assert (first.key, second.key) == ("a/b/d", "c")
+    assert first.share == pytest.approx(3 / 4, abs=0.06)
+    assert second.share == pytest.approx(1 / 4, abs=0.06)

@@ -60,7 +60,7 @@ def match_answer(
             _given(question, have),
             money_table(rows, costs) if money else table(question, rows, costs),
             *(money_bars(rows) if money else bars(question, rows)),
-            *uncertain(rows),
+            *uncertain(rows, costs),
             *walls(rows),
         ),
         findings=shown,

@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parity.outputs.prices import price_fields, usd_per_mtoken
-from parity.outputs.unknowns import range_fields, uncertainty_fields
+from parity.outputs.unknowns import (
+    cost_kinds,
+    kinds_fields,
+    range_fields,
+    uncertainty_fields,
+)
 from parity.record import Fact
 from parity.search.match import Row
 from parity.search.replica import ServingJob
+from parity.search.uncertainty import Kind
 from parity.search.walls import Obstacle
 from parity.workload.training import TrainingJob
 
@@ -69,6 +75,7 @@ def row_fields(
         "usd_per_mtoken": next(iter(costs.values()), None),
         "usd_per_mtoken_owned": costs.get("own"),
         "usd_per_mtoken_rented": costs.get("rent"),
+        "usd_per_mtoken_kinds": kinds_fields(kinds_of_cost(row, costs)),
         **row.detail,
     }
 
@@ -93,6 +100,12 @@ def row_costs(question: MatchQuestion, row: Row, hours: Mapping[str, Fact]) -> d
     low, high = row.low or row.count, row.high or row.count
     count = Fact(row.count, low, high, "1", "derived", "the match")
     return usd_per_mtoken(hours, count, question.tokens_per_s * (row.work_ratio or 1.0))
+
+
+def kinds_of_cost(row: Row, costs: dict[str, Fact]) -> dict[Kind, float]:
+    """What makes the range of the first of the costs wide; empty without one."""
+    first = next(iter(costs.values()), None)
+    return cost_kinds(row.spread, first) if row.spread and first else {}
 
 
 def target_fields(question: MatchQuestion) -> dict[str, float | int]:

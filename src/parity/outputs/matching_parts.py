@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from parity.outputs.document import Bars, Fields, Table
-from parity.outputs.matching_fields import MatchQuestion
-from parity.outputs.unknowns import most_of
+from parity.outputs.matching_fields import MatchQuestion, kinds_of_cost
+from parity.outputs.unknowns import dominant, most_of
 from parity.record import Fact
 from parity.search.match import Row
 from parity.units import significant
@@ -62,14 +62,15 @@ def _note(question: MatchQuestion, count: int, row: Row) -> str:
     return f"{text}, {each} ({low}–{high}) each"
 
 
-def uncertain(rows: Sequence[Row]) -> tuple[Fields, ...]:
-    """What most of each range comes from, where there are few."""
-    told = [
-        (row.name, text)
-        for row in rows
-        if (found := row.work or row.spread)
-        and (text := most_of(found, significant if row.work else lambda end: f"{end:,.0f}"))
-    ]
+def uncertain(rows: Sequence[Row], costs: Sequence[dict[str, Fact]]) -> tuple[Fields, ...]:
+    """What most of each range comes from, of the count and of its cost, where there are few."""
+    told = []
+    for row, cost in zip(rows, costs, strict=True):
+        shown = significant if row.work else lambda end: f"{end:,.0f}"
+        found = row.work or row.spread
+        if found and (text := most_of(found, shown)):
+            of_cost = "" if row.work else dominant(kinds_of_cost(row, cost), "its cost")
+            told.append((row.name, f"{text} {of_cost}".rstrip()))
     if not told or len(rows) > FEW_ROWS:
         return ()
     return (Fields(rows=tuple(told), title="where the ranges come from"),)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from parity.outputs.document import Words
-from parity.search.uncertainty import Spread
+from parity.record import Fact
+from parity.search.uncertainty import KINDS, Kind, Spread
 from parity.units import significant
 
 #: Figures of a chip, a family or a link, by the end of what they are drawn by: what they are, of
@@ -114,6 +116,15 @@ MISSES = {
 LEVELS = {"scale-up": "the scale-up link", "scale-out": "the network", "host": "the host's bus",
           "core": "the core of the network"}  # fmt: skip
 
+#: Kinds of figures.
+KIND_WORDS: dict[Kind, str] = {
+    "specification": "specifications",
+    "model": "errors of the model",
+    "scenario": "failures and prices",
+}
+#: A kind with less of the variance is not named.
+LEAST_KIND = 0.005
+
 _NAMES = "|".join(map(re.escape, FIGURES))
 _FIGURE = re.compile(rf"(?P<owner>.+?)\.(?P<figure>{_NAMES})(\.(?P<by>[^.]+))?")
 _GENERATION = re.compile(rf"(software|engine)\.(?P<name>.+)\.(?P<figure>{'|'.join(GENERATIONS)})")
@@ -137,8 +148,41 @@ def words(key: str) -> tuple[str, str]:
 
 
 def range_fields(spread: Spread, of: str) -> dict[str, object]:
-    """P10, P50 and P90 as plain numbers; `of` says what of."""
-    return {"of": of, "low": spread.low, "p50": spread.median, "high": spread.high}
+    """P10, P50 and P90 as plain numbers, and how much each kind of figure makes; of what."""
+    ends = {"low": spread.low, "p50": spread.median, "high": spread.high}
+    return {"of": of, **ends, "kinds": kinds_fields(spread.kinds)}
+
+
+def kinds_fields(kinds: Mapping[Kind, float]) -> dict[str, float]:
+    """Parts of the variance as plain numbers; empty where nothing varies."""
+    return {kind: kinds[kind] for kind in KINDS if kind in kinds}
+
+
+def cost_kinds(count: Spread, cost: Fact) -> dict[Kind, float]:
+    """Parts of the variance of a cost, whose count and price are independent and multiplied.
+
+    cost: P10 and P90 over both. In logarithms their variances add up.
+    """
+    if cost.low <= 0 or cost.low == cost.high or count.low <= 0:
+        return {}
+    own = (math.log(count.high / count.low) / math.log(cost.high / cost.low)) ** 2
+    priced = 1.0 - min(own, 1.0)
+    kinds = {kind: (1.0 - priced) * count.kinds.get(kind, 0.0) for kind in KINDS}
+    return {**kinds, "scenario": kinds["scenario"] + priced}
+
+
+def dominant(kinds: Mapping[Kind, float], of: str = "") -> str:
+    """`Errors of the model dominate (95 %), before specifications (5 %).`, or nothing.
+
+    of: what is wide, where that is not the range just told.
+    """
+    told = sorted((k for k in kinds if kinds[k] >= LEAST_KIND), key=lambda k: -kinds[k])
+    if not told:
+        return ""
+    first, *rest = (f"{KIND_WORDS[kind]} ({100 * kinds[kind]:.0f} %)" for kind in told)
+    start = f"in {of}, {first}" if of else first
+    end = f", before {' and '.join(rest)}" if rest else ""
+    return f"{start[:1].upper()}{start[1:]} dominate{end}."
 
 
 def uncertainty_fields(spread: Spread) -> list[dict[str, object]]:
@@ -157,10 +201,16 @@ def uncertainty_fields(spread: Spread) -> list[dict[str, object]]:
 
 
 def most_of(spread: Spread, shown: Callable[[float], str], unit: str = "") -> str:
-    """`Most of the range comes from … (62 %); … would narrow it to 1,600–2,400.`, or nothing.
+    """`Most of the range comes from … (62 %); … would narrow it to 1,600–2,400.`, and which kind
+    of figure dominates; or nothing.
 
     shown: an end of the range as text, in `unit`.
     """
+    return " ".join(filter(None, (_first_of(spread, shown, unit), dominant(spread.kinds))))
+
+
+def _first_of(spread: Spread, shown: Callable[[float], str], unit: str) -> str:
+    """The first source, and what measuring it would leave."""
     if not spread.sources or spread.known is None:
         return ""
     first = spread.sources[0]

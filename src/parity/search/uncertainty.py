@@ -188,14 +188,16 @@ def effects_of(values: Number, orders: Number) -> Effects:
     figure lies in its lowest harmonics [Plischke 2010, doi 10.1016/j.ress.2009.11.005, EASI]. What
     noise puts there is taken off [Tissot, Prieur 2012, doi 10.1016/j.ress.2012.06.010, section 3].
     What the other figures do on a line is taken off before, as a control variate: figures are
-    independent, so that no index changes by it, and of the noise little is left.
+    independent, so that no index changes by it, and of the noise little is left. So is what they
+    seem to do together in samples that chance makes alike: the variance is the sum of the parts.
 
     values: (samples,), that vary; orders: (samples, figures), what sorts each figure's samples.
     """
     count, figures = orders.shape
-    deviation, variance = values - np.mean(values), np.var(values)
+    deviation = values - np.mean(values)
     straight = on_lines(deviation, orders)
     rest = deviation - straight.sum(axis=-1)
+    variance = np.var(straight, axis=0).sum() + np.var(rest)
     alone = rest[:, None] + straight
     around = np.concatenate([orders[::2], orders[1::2][::-1]])
     size = np.abs(np.fft.rfft(np.take_along_axis(alone, around, axis=0), axis=0)) ** 2
