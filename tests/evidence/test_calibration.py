@@ -33,7 +33,7 @@ def test_the_file_holds_what_is_found(errors: Residuals, fitted: Misses) -> None
     assert stated.classes.keys() == fitted.classes.keys()
     for name in (*stated.classes, "nobody's"):
         one, other = stated.of(name), fitted.of(name)
-        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.02), name
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.05), name
     assert (stated.vendor, stated.family) == pytest.approx((fitted.vendor, fitted.family), abs=0.1)
     assert tool.table(errors.task, stated).count("low") == len(stated.classes) + 1
 

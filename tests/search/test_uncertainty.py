@@ -183,7 +183,8 @@ def test_what_a_match_says_would_narrow_it_most_does(asked, monkeypatch) -> None
         seen.append((answering, sampler))
         return spread(answering, sampler)
 
-    monkeypatch.setattr("parity.search.match.spread", caught)
+    for module in ("match", "match_serving"):
+        monkeypatch.setattr(f"parity.search.{module}.spread", caught)
     parity.match("llama-3.1-70b", samples=1024, **asked)
     answering, sampler = seen[-1]
     found = spread(answering, sampler)
