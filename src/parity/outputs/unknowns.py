@@ -94,6 +94,10 @@ GENERATIONS = {
 #: The rest, by the whole of what they are drawn by.
 OTHERS = {
     "power_exponent": ("how rates follow the power rating", "steps timed at two power limits"),
+    "watts_exponent": (
+        "how what products reach follows the watts for a TFLOP/s",
+        "a matrix product timed on one chip",
+    ),
     "host staging": ("what passes through hosts between vendors", "a transfer timed between them"),
     "run.restart_s": ("the time of a restart", "a restart timed, or --restart"),
     "run.checkpoint_s": (

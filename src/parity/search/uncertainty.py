@@ -102,7 +102,7 @@ def spread(answering: Answering, sampler: Sampler, *, narrowed: bool = True) -> 
         return Spread(low, median, high)
     effects = effects_of(values, np.stack([seen.order(key) for key in seen.columns], axis=-1))
     keys = tuple(seen.columns)
-    found = Spread(low, median, high, sources_of(effects, keys), kinds=kinds_of(effects, keys))
+    found = Spread(low, median, high, largest(effects, keys), kinds=kinds_of(effects, keys))
     if not found.sources or not narrowed:
         return found
     first = found.sources[0].key
@@ -144,7 +144,15 @@ def varies(values: Number) -> bool:
     return bool(np.ptp(values) > ROUNDING * np.max(np.abs(values)))
 
 
-def sources_of(effects: Effects, keys: Sequence[str]) -> tuple[Source, ...]:
+def sources_of(values: Number, columns: Mapping[str, Number]) -> tuple[Source, ...]:
+    """The figures that most of the variance of `values` comes from; columns: their samples."""
+    if not columns or not varies(values):
+        return ()
+    orders = np.argsort(np.stack(list(columns.values()), axis=-1), axis=0)
+    return largest(effects_of(values, orders), tuple(columns))
+
+
+def largest(effects: Effects, keys: Sequence[str]) -> tuple[Source, ...]:
     """The figures that most of the variance of an answer comes from, the most telling first.
 
     What is drawn as `a/b` is the part of `a` that one thing has for itself, and `a/b/c` a part of
