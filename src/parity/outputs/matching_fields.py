@@ -102,7 +102,7 @@ def row_costs(question: MatchQuestion, row: Row, hours: Mapping[str, Fact]) -> d
     return usd_per_mtoken(hours, count, question.tokens_per_s * (row.work_ratio or 1.0))
 
 
-def kinds_of_cost(row: Row, costs: dict[str, Fact]) -> dict[Kind, float]:
+def kinds_of_cost(row: Row, costs: Mapping[str, Fact]) -> dict[Kind, float]:
     """What makes the range of the first of the costs wide; empty without one."""
     first = next(iter(costs.values()), None)
     return cost_kinds(row.spread, first) if row.spread and first else {}
