@@ -139,6 +139,13 @@ def test_places_rise_with_speed_and_fall_on_the_steps(gains, own):
     assert more_at[0] + more_part[0] > at[0] + part[0]
 
 
+def test_beyond_the_ladder_it_goes_on_at_the_mean_pace():
+    steps = np.array([[1.0], [2.0], [16.0]])  # a factor of four a step on average
+    for own, expected in ((0.25, -1.0), (64.0, 3.0), (16.0, 2.0), (1.0, 0.0)):
+        at, part = place(np.array([own]), steps)
+        assert at[0] + part[0] == pytest.approx(expected)
+
+
 def test_half_way_is_half_way_in_the_logarithm():
     at, part = place(np.array([2.0]), np.array([[1.0], [4.0]]))
     assert (at[0], part[0]) == (0, pytest.approx(0.5))

@@ -89,7 +89,11 @@ def _behind(rung: Rung, steps: Sequence[Rung], phases: Sequence[str]) -> str:
 
 
 def _ranged(span: Span, digits: int = 1) -> str:
-    return f"{span.value:.{digits}f} ({span.low:.{digits}f}–{span.high:.{digits}f})"
+    """`2.5 (2.1–2.8)`, `-0.3 (-0.9 to 0.1)`; never a minus before nothing."""
+    value, low, high = (
+        f"{round(end, digits) + 0.0:.{digits}f}" for end in (span.value, span.low, span.high)
+    )
+    return f"{value} ({low}{' to ' if low.startswith('-') else '–'}{high})"
 
 
 def _percent(span: Span) -> str:

@@ -222,12 +222,15 @@ def standing(rung: Rung, steps: Sequence[Rung], phase: str) -> Standing | None:
 def place(own: Number, steps: Number) -> tuple[Number, Number]:
     """(the step below a speed, the part of the way to the next one): even in the logarithm. [1]
 
-    steps: speeds, shape (steps, samples). Below the first step and above the last, the nearest two
-    set the pace.
+    steps: speeds, shape (steps, samples). Below the first step and above the last it goes on at
+    the mean pace of all.
     """
     logs = np.log(np.maximum.accumulate(steps, axis=0))
-    height = np.maximum(np.diff(logs, axis=0), np.log(LEAST_STEP))
-    at = np.clip((logs <= np.log(own)).sum(axis=0) - 1, 0, len(logs) - 2)
-    below = np.take_along_axis(logs, at[None], axis=0)[0]
-    part = (np.log(own) - below) / np.take_along_axis(height, at[None], axis=0)[0]
-    return at, part
+    log, most = np.log(own), len(logs) - 2
+    at = np.clip((logs <= log).sum(axis=0) - 1, 0, most)
+    below, above = (np.take_along_axis(logs, (at + i)[None], axis=0)[0] for i in (0, 1))
+    least = np.log(LEAST_STEP)
+    inside = (np.clip(log, below, above) - below) / np.maximum(above - below, least)
+    pace = np.maximum((logs[-1] - logs[0]) / (most + 1), least)
+    beyond = np.minimum(log - logs[0], 0.0) + np.maximum(log - logs[-1], 0.0)
+    return at, inside + beyond / pace
