@@ -37,6 +37,15 @@ def test_text_has_a_mark_for_each_year_of_each_band():
     assert higher < next(i for i, row in enumerate(grid) if "*" in row)
 
 
+def test_many_years_are_thinned_out_to_the_width():
+    points = tuple((2000.0 + i, 1e3, 2e3 + i, 5e3) for i in range(60))
+    fan = Fan(title="Long", y="chips", bands=(Band("one", points), Band("two", points)))
+    lines = plotted(fan, 60)
+    assert max(map(len, lines[2:-1])) <= 60
+    assert lines[-2].split()[0] == "2000"
+    assert drawn(fan).count('text-anchor="middle">2') <= 16
+
+
 def test_nothing_to_show_is_said():
     assert plotted(Fan(title="None", y="", bands=(Band("x", ()),))) == ["None: nothing to show"]
 

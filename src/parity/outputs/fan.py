@@ -12,6 +12,7 @@ from parity.units import render
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 84, 20, 44, 84
 ROWS = 15
+_MOST_LABELS = 16
 #: One mark a band, told apart without colour; its range is drawn with `|`.
 MARKS = "*o+x#@"
 
@@ -21,14 +22,18 @@ def plotted(fan: Fan, width: int = 84) -> list[str]:
     if not _values(fan):
         return [f"{fan.title}: nothing to show"]
     low, high = decades(fan)
-    years = _years(fan)
+    years, least = _years(fan), max(len(fan.bands) + 1, 5)
     labels = {ROWS - 1: render(10.0**low, "1"), 0: render(10.0**high, "1")}
     labels[ROWS // 2] = render(10.0 ** ((low + high) / 2), "1")
     margin = max(4, *map(len, labels.values()))
-    step = max(min((width - margin - 4) // len(years), 8), len(fan.bands) + 1, 4)
+    room = width - margin - 4
+    years = years[:: -(-len(years) * least // room)]  # as many as there is room for
+    step = min(room // len(years), 8)
     grid = [[" "] * (step * len(years)) for _ in range(ROWS)]
     for i, band in enumerate(fan.bands):
         for x, *ends in band.points:
+            if x not in years:
+                continue
             column = years.index(x) * step + i
             rows = [_row(value, low, high) for value in ends if value > 0]
             if rows:
@@ -99,7 +104,7 @@ def drawn(fan: Fan) -> str:
             f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
             f"{escape(render(10.0**power, '1'))}</text>"
         )
-    for year in years:
+    for year in years[:: -(-len(years) // _MOST_LABELS)]:
         x, _ = at(year, 10.0**low)
         parts.append(
             f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{year:.0f}</text>'
@@ -150,7 +155,12 @@ def layers(fan: Fan) -> dict[str, object]:
     colour = {"domain": names, "range": [STYLES[i % len(STYLES)][0] for i in range(len(names))]}
     across = {"field": "year", "type": "quantitative", "axis": {"format": "d"}, "title": None,
               "scale": {"zero": False}}  # fmt: skip
-    up = {"type": "quantitative", "scale": {"type": "log"}, "title": fan.y}
+    up = {
+        "type": "quantitative",
+        "scale": {"type": "log"},
+        "title": fan.y,
+        "axis": {"format": "~s"},
+    }
     shared = {
         "x": across,
         "color": {

@@ -22,11 +22,16 @@ from parity.supply.scenario import Scenario
 _NONE = np.full((1, 1), np.inf)
 #: P10, P50, P90.
 Ends = tuple[float, float, float]
+#: What a figure of a section is, by its name in it.
 _SECTIONS = {
-    "common.": "", "logic.": "the wafers of ", "memory.": "the memory, ", "products.": "product ",
-    "imports.": "imports, ", "reference.": "the reference, ", "demand.": "what was bought, ",
-    "dies.": "the dies of ",
-}  # fmt: skip
+    "logic": "{name}: {figure}",
+    "dies": "dies of {name}: {figure}",
+    "memory": "{name} memory: {figure}",
+    "products": "{name}: {figure}",
+    "imports": "imports of {name}: {figure}",
+    "reference": "{name} of the reference: {figure}",
+    "demand": "{name} bought: {figure}",
+}
 _CALLED = {
     "common.use_of_stock": "the share of a stock that a year can use",
     "common.ramp_years": "how long a product takes to ramp",
@@ -66,14 +71,13 @@ def words(key: str) -> str:
 
 
 def spelled(path: str) -> str:
-    """A figure of a scenario in words: `memory.domestic.stacks` as `memory, domestic: stacks`."""
-    if path in _CALLED:
-        return _CALLED[path]
-    for start, said in _SECTIONS.items():
-        if path.startswith(start):
-            name, _, figure = path.removeprefix(start).partition(".")
-            return f"{said}{name}: {figure.replace('_', ' ').replace('.', ', ')}".strip(": ")
-    return path
+    """A figure of a scenario in words: `memory.domestic.stacks` as `domestic memory: stacks`."""
+    section, _, rest = path.partition(".")
+    name, _, figure = rest.partition(".")
+    if section not in _SECTIONS:
+        return path
+    plain = figure.replace("_", " ").replace(".", ", ")
+    return _SECTIONS[section].format(name=name, figure=plain)
 
 
 def fact_of(scenario: Scenario, key: str) -> Fact | None:
@@ -103,7 +107,11 @@ def fields(one: Worked, shown_from: int) -> dict[str, Any]:
         "policy_from": scenario.policy_from,
         "rules_known_to": book().known_to.isoformat(),
         "notice": notice(),
-        "workload": structs.asdict(scenario.workload),
+        "workload": {
+            name: value
+            for name, value in structs.asdict(scenario.workload).items()
+            if name != "id"
+        },
         "meets_demand": {
             "low": _year(low), "p50": _year(middle), "high": _year(high),
             "share": float(np.isfinite(found.meets).mean()), "until": scenario.last,
@@ -114,6 +122,7 @@ def fields(one: Worked, shown_from: int) -> dict[str, Any]:
                 "chip": name,
                 "dtype": planned.dtype,
                 "tokens_per_s": _triple(ends(one.speeds[name])),
+                "flop_per_s": _triple(ends(flop_of(one, name))),
                 "units_of_work": _triple(ends(one.speeds[name] / one.unit)),
             }
             for name, planned in one.planned.items()
@@ -159,6 +168,11 @@ def _years(one: Worked, shown_from: int) -> list[dict[str, Any]]:
         for i, year in enumerate(found.years)
         if year >= shown_from
     ]
+
+
+def flop_of(one: Worked, name: str) -> Number:
+    """What one chip does of the model's FLOPs; infinite, which is `null`, where it serves."""
+    return one.speeds[name] * one.flop_per_token if one.flop_per_token else _NONE
 
 
 def _imported(one: Worked) -> Number:

@@ -11,7 +11,7 @@ from parity.catalogue.machine import Number
 from parity.outputs.document import Band, Bars, Fan, Table
 from parity.outputs.fab_tables import percent
 from parity.outputs.figures import span
-from parity.outputs.outlook_fields import Ends, by_year, ends, estimate_of, words
+from parity.outputs.outlook_fields import Ends, by_year, ends, estimate_of, flop_of, words
 from parity.record import Fact
 from parity.search.outlook import Worked
 from parity.search.uncertainty import Source
@@ -149,7 +149,7 @@ def fleet_fan(every: Sequence[Worked], shown_from: int) -> Fan:
     first = every[0]
     bands = [_band(one.scenario.id, one, one.outlook.fleet / one.unit, shown_from) for one in every]
     other = _band("reference", first, first.outlook.reference / first.unit, shown_from)
-    unit = first.scenario.workload.unit
+    unit = f"work, in {first.scenario.workload.unit}"
     return Fan(title="Compute in use at the end of the year", y=unit, bands=(*bands, other))
 
 
@@ -157,7 +157,7 @@ def cover_fan(one: Worked, shown_from: int) -> Fan:
     """What is made in each year, and what is asked for."""
     made = _band("domestic", one, one.outlook.domestic / one.unit, shown_from)
     asked = _band("asked for", one, one.outlook.demand / one.unit, shown_from)
-    unit = one.scenario.workload.unit
+    unit = f"work, in {one.scenario.workload.unit}"
     return Fan(title=f"{one.scenario.id}: made in the year", y=unit, bands=(made, asked))
 
 
@@ -180,15 +180,18 @@ def causes(title: str, sources: tuple[Source, ...]) -> list[Bars]:
 
 def chips_table(one: Worked) -> Table:
     """How fast each chip is on the work."""
+    trains = one.flop_per_token is not None
     rows = tuple(
         (name, planned.dtype, ranged(ends(one.speeds[name]), digits=3),
+         *((ranged(ends(flop_of(one, name)), "FLOP/s", digits=3),) if trains else ()),
          ranged(ends(one.speeds[name] / one.unit), digits=2))
         for name, planned in one.planned.items()
     )  # fmt: skip
     unit = one.scenario.workload.unit
     return Table(
-        columns=("chip", "dtype", "tokens/s of one", unit), rows=rows, align="llrr",
-        title="how fast each chip is on this work, at its own best layout",
+        columns=("chip", "dtype", "tokens/s", *(("of the model",) if trains else ()), unit),
+        rows=rows, align="llrrr",
+        title="how fast one chip of each kind is on this work, at its own best layout",
     )  # fmt: skip
 
 
