@@ -19,6 +19,7 @@ from parity.supply.floorplan import (
     floorplan,
     phy_mm2,
     sram_mm2_per_byte,
+    sram_to_feed,
     stacks_at_edge,
 )
 from parity.supply.floorplan_check import checked
@@ -104,6 +105,12 @@ def test_the_links_of_a_die_shot_and_of_the_paper():
 )
 def test_stacks_find_places_along_the_edges(die, stack, dies, taken, places):
     assert stacks_at_edge(die, stack, 6.05, dies, ends_taken=taken) == places
+
+
+def test_the_sram_that_a_balanced_chip_needs():
+    # A block of 590 by 590 sums in fp32, for 295 FLOP a byte [Kung 1986].
+    assert sram_to_feed(989.4e12, 3.35e12) == pytest.approx(4 * (2 * 295.3) ** 2, rel=1e-3)
+    assert sram_to_feed(2e12, 1e12) == 4 * sram_to_feed(1e12, 1e12)
 
 
 @given(sizes, sizes, sizes)

@@ -96,9 +96,11 @@ def _portfolios(asked: Asked) -> tuple[Portfolio, ...]:
 def _shown(asked: Asked, at: Judged, over: Judged, chip: Chip) -> Shown:
     against = tuple(judged(other) for other in asked.against)
     theirs = tuple(speeds(other.design.like, asked.portfolio) for other in against)
-    ends = tuple(speeds(at_end(chip, end), asked.portfolio) for end in ("low", "high"))
-    own = speeds(at.chip, asked.portfolio)
-    return Shown(at, over, chip, asked.portfolio, own, (ends[0], ends[1]), against, theirs)
+    own, low, high = (
+        speeds(one, asked.portfolio, asked.design.without)
+        for one in (at.chip, at_end(chip, "low"), at_end(chip, "high"))
+    )
+    return Shown(at, over, chip, asked.portfolio, own, (low, high), against, theirs)
 
 
 def _broken(asked: Asked, at: Judged, over: Judged, found: tuple[Finding, ...]) -> Answer:

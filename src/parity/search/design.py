@@ -28,11 +28,15 @@ from parity.supply.tables import drawn
 from parity.timing.engine import usual_engine
 from parity.timing.software import CURRENT, software
 from parity.workload.find import model as find_model
+from parity.workload.operator import Attention, Linear, Recurrence
 from parity.workload.request import Request
 from parity.workload.training import TrainingJob
 
 Objective = Literal["tokens/s/$", "tokens/s/W", "tokens/s/wafer"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+#: What a design may be without: routed experts, scans of state-space layers and linear attention,
+#: a latent cache (MLA), attention over selected entries.
+FEATURES = ("experts", "recurrence", "latent attention", "sparse attention")
 #: Tokens of a run whose speed is asked, not its length.
 TOKENS = 1e12
 HOURS_A_YEAR = 8760.0
@@ -86,9 +90,31 @@ def _speed(chip: Chip, work: Work) -> Speed:
     return speed(chip, work)
 
 
-def speeds(chip: Chip, portfolio: Portfolio) -> tuple[Speed, ...]:
-    """A chip's speed on each piece of work."""
-    return tuple(_speed(chip, work) for work in portfolio.works)
+def speeds(chip: Chip, portfolio: Portfolio, without: tuple[str, ...] = ()) -> tuple[Speed, ...]:
+    """A chip's speed on each piece of work; without: operators that it cannot run."""
+    return tuple(
+        Speed(work, 0.0, reason=f"{work.model} has {', '.join(lacks)}, which it cannot run")
+        if (lacks := [kind for kind in features(work.model) if kind in without])
+        else _speed(chip, work)
+        for work in portfolio.works
+    )
+
+
+@lru_cache(maxsize=256)
+def features(model: str) -> tuple[str, ...]:
+    """What of a model is more than dense attention and dense products: some of `FEATURES`."""
+    arch = find_model(model)
+    found = set()
+    for block in arch.blocks:
+        for one in block.operators:
+            if isinstance(one, Recurrence):
+                found.add("recurrence")
+            elif isinstance(one, Linear) and one.experts > 1:
+                found.add("experts")
+            elif isinstance(one, Attention):
+                found |= {"latent attention"} if one.decode_qk_dim else set()
+                found |= {"sparse attention"} if one.selected else set()
+    return tuple(kind for kind in FEATURES if kind in found)
 
 
 def score(own: tuple[Speed, ...], reference: tuple[Speed, ...]) -> float:

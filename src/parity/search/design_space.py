@@ -93,7 +93,7 @@ def tried(design: Design, asked: Task) -> Tried:
     one = judged(design)
     if not feasible(design, one.figures):
         return Tried(one, none, ())
-    own = tuple(speeds(one.chip, portfolio) for portfolio in asked.portfolios)
+    own = tuple(speeds(one.chip, each, design.without) for each in asked.portfolios)
     merits = tuple(
         toll(one, mine, asked.reference, theirs, asked.objective)
         for mine, theirs in zip(own, asked.reference_speeds, strict=True)

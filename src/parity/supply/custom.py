@@ -75,6 +75,7 @@ class Design:
     domain: int = 1
     wired: tuple[str, int] = ("", 0)  # kind and number of the links of the chip it is like
     dtypes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()  # kinds of operators that it cannot run
     core_macs: float = 0.0  # of a core of the chip it is like
     core_vector: Number = 0.0  # FLOP a cycle of one, in fp32
 

@@ -58,7 +58,7 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
         like=like.id,
         prices=(),
         export_note="",
-        notes=f"A design like {like.id}.",
+        notes=_notes(design),
         compute=Compute(
             dense=Dense(**dense),
             vector_fp32=derived(at.vector_flop_per_s, over.vector_flop_per_s, "FLOP/s")
@@ -84,6 +84,11 @@ def as_chip(design: Design, at: Figures, over: Figures) -> Chip:
             tdp=derived(at.tdp_w, over.tdp_w, "W"),
         ),
     )
+
+
+def _notes(design: Design) -> str:
+    said = f"A design like {design.like.id}."
+    return f"{said} It cannot run {', '.join(design.without)}." if design.without else said
 
 
 def _dtypes(design: Design) -> Dtypes:
@@ -120,18 +125,22 @@ def _said(fact: Fact) -> Fact:
 
 
 def at_end(chip: Chip, end: Literal["low", "high"]) -> Chip:
-    """The chip with every peak, capacity and bandwidth at one end of its range."""
+    """The chip with peaks, capacity and bandwidths at one end of their range, its rating as is."""
     dense, memory = _moved(chip.compute.dense, end), _moved(chip.memory, end)
     up = structs.replace(chip.scale_up, bandwidth=_moved(chip.scale_up, end).bandwidth)
-    compute = structs.replace(chip.compute, dense=dense)
-    return structs.replace(chip, compute=compute, memory=memory, scale_up=up)
+    compute = structs.replace(
+        chip.compute, dense=dense, vector_fp32=_moved(chip.compute, end).vector_fp32
+    )
+    rated = structs.replace(chip.physical, tdp=_moved(chip.physical, "value").tdp)
+    return structs.replace(chip, compute=compute, memory=memory, scale_up=up, physical=rated)
 
 
 def _moved(record: R, end: str) -> R:
     stops = {
-        name: structs.replace(fact, value=getattr(fact, end))
+        name: structs.replace(fact, value=stop, low=stop, high=stop)
         for name in record.__struct_fields__
         if isinstance(fact := getattr(record, name), Fact)
+        for stop in (getattr(fact, end),)
     }
     return structs.replace(record, **stops)
 

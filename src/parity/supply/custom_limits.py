@@ -10,13 +10,14 @@ from parity.errors import Infeasible, ParityError
 from parity.record import Finding
 from parity.supply import blocks
 from parity.supply.custom import Design, Figures, cooling_of, recipe
-from parity.supply.floorplan import rest_share, stacks_at_edge
+from parity.supply.floorplan import rest_share, sram_to_feed, stacks_at_edge
 from parity.supply.power import carries
 from parity.supply.recipe import BEYOND_RETICLE, check_die, check_package
 from parity.supply.wafer import fields_needed
-from parity.units import significant
+from parity.units import render, significant
 
-DOES_NOT_FIT, NO_EDGE, TOO_HOT, LITTLE_REST = "P123", "P124", "P125", "P223"
+DOES_NOT_FIT, NO_EDGE, TOO_HOT = "P123", "P124", "P125"
+LITTLE_REST, STARVED = "P223", "P224"
 #: A share of the usual rest below which a design has forgotten something.
 LITTLE = 0.5
 
@@ -30,7 +31,7 @@ def limits(design: Design, at: Figures) -> tuple[Finding, ...]:
         check_package(made)
     except Infeasible as error:
         found += [structs.replace(one, fix=_way_out(design, one.code)) for one in error.findings]
-    found += [*_areas(design, at), *_edges(design), *_heat(design, at)]
+    found += [*_areas(design, at), *_edges(design), *_heat(design, at), *_fed(design, at)]
     return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
 
 
@@ -59,6 +60,22 @@ def _areas(design: Design, at: Figures) -> list[Finding]:
         )
         return [Finding(LITTLE_REST, "warning", message, "a larger die, or less of a block")]
     return []
+
+
+def _fed(design: Design, at: Figures) -> list[Finding]:
+    """Whether its SRAM holds blocks large enough for its memory to keep up."""
+    if design.memory is None or np.median(at.peak_flop_per_s) <= 0:
+        return []
+    need = float(np.median(sram_to_feed(at.peak_flop_per_s, at.memory_bytes_per_s)))
+    has = float(np.median(at.sram_bytes))
+    if has >= need:
+        return []
+    message = (
+        f"Matrix products need {render(need, 'byte')} of SRAM for the memory of {design.name} to "
+        f"keep up with its matrix units; it has {render(max(has, 0.0), 'byte')}. Speeds do not "
+        "see that."
+    )
+    return [Finding(STARVED, "warning", message, "more `area.sram`, or more memory bandwidth")]
 
 
 def _edges(design: Design) -> list[Finding]:

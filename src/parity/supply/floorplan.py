@@ -209,6 +209,16 @@ def area_of(
     return areas
 
 
+def sram_to_feed(flop_per_s: Number, bytes_per_s: Number) -> Number:
+    """Bytes of SRAM that matrix products need so that memory keeps up with them.
+
+    A block of b by b sums in fp32 is worked on while operands of two bytes stream by: 2b² FLOP for
+    4b bytes, so that b is twice the FLOP a byte, and the sums take 4b²: `16 (F/B)²` [Kung 1986,
+    Memory requirements for balanced computer architectures, ISCA, section 3].
+    """
+    return 16.0 * (flop_per_s / bytes_per_s) ** 2
+
+
 def rest_share(draw: Draw) -> Number:
     """Share of a die that belongs to no block. [1]"""
     return drawn(blocks.rest().of_die, "rest.share.of_die", draw)

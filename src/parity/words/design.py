@@ -13,6 +13,7 @@ from parity.catalogue.schema import DTYPES
 from parity.catalogue.spec import stated
 from parity.errors import BadFile, BadQuantity, UnknownName, UsageError, shorten
 from parity.record import Fact
+from parity.search.design import FEATURES
 from parity.search.portfolio import file_text
 from parity.supply import blocks, tables
 from parity.supply.custom import Design, exact, from_chip
@@ -35,18 +36,21 @@ KEYS = (
     "name", "from", "like", "node", "dies", "matrix.kind", "sram.kind", "memory.kind",
     "memory.stacks", "memory.gb", "links.kind", "links.count", "host.lanes", "die.area",
     "area.matrix", "area.cores", "area.sram", "clock", "sold", "domain", "dtypes",
-    "power.delivery", "power.budget", "power.cooling",
+    "power.delivery", "power.budget", "power.cooling", "without",
 )  # fmt: skip
 #: Words that make the dies larger or smaller, unless their area is said too.
 _AREAS = (
     "node", "dies", "matrix.kind", "sram.kind", "memory.kind", "memory.stacks", "links.kind",
     "links.count", "host.lanes", "area.matrix", "area.cores", "area.sram",
 )  # fmt: skip
+_LISTS, _LONGEST_LIST = ("dtypes", "without"), 16
 _MATRIX = {"core": "mac", "systolic": "systolic"}
 _MOST_LINKS, _MOST_LANES, _MOST_DOMAIN, _MOST_W, _LONGEST = 1024, 512, 1_000_000, 1e5, 4000
 _LEAST_HZ, _MOST_HZ = 1e7, 1e10
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,40}")
 _EXAMPLE = "h20@memory.stacks=6,links.count=18"
+
+_FEATURES_SAID = f"Known: {', '.join(FEATURES)}."
 
 Words = dict[str, str]
 
@@ -126,8 +130,8 @@ def _flatten(table: Mapping[str, object], at: str, into: Words, shown: str) -> N
             if path.count(".") > 1:
                 raise BadFile(f"{shown}: `{shorten(path)}` lies too deep.")
             _flatten(value, path, into, shown)
-        elif isinstance(value, list) and path == "dtypes":
-            into[path] = "+".join(str(one) for one in value[: len(DTYPES) + 1])
+        elif isinstance(value, list) and path in _LISTS:
+            into[path] = "+".join(str(one) for one in value[:_LONGEST_LIST])
         elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise BadFile(f"{shown}: `{shorten(path)}`: a text or a number was expected.")
         else:
@@ -253,6 +257,12 @@ def _worked(design: Design, said: Words) -> Design:
                 f"{', '.join(DTYPES)} were expected, as in `bf16+fp8`."
             )
         design = replace(design, dtypes=names)
+    if "without" in said:
+        kinds = tuple(one.strip().lower() for one in said["without"].split("+"))
+        for kind in kinds:
+            if kind not in FEATURES:
+                raise UnknownName("kind of operator", kind, FEATURES, _FEATURES_SAID)
+        design = replace(design, without=kinds)
     if "power.delivery" in said:
         factor: Fact = stated(said["power.delivery"], "1", "power.delivery")
         _within(factor.value, "power.delivery", 1.0, 100.0, "")
