@@ -23,7 +23,7 @@ from parity.outputs.design_tables import (
 )
 from parity.outputs.document import Document, Part
 from parity.outputs.envelope import NOT_FEASIBLE, Answer
-from parity.outputs.fab_tables import cited
+from parity.outputs.fab_tables import cited, percent
 from parity.outputs.figures import marks, ranged
 from parity.record import Fact, Finding
 from parity.search.design import Judged, Objective, judged, score, speeds
@@ -32,11 +32,13 @@ from parity.search.portfolio import Portfolio
 from parity.supply import blocks
 from parity.supply.custom import Design, cooling_of
 from parity.supply.custom_chip import as_chip, at_end
-from parity.supply.custom_limits import limits
+from parity.supply.custom_limits import LITTLE_REST, limits
 from parity.timing.draw import USUAL_SAMPLES
 from parity.units import render, significant
 
 UNSEEN = "P333"
+#: A share of the samples that is worth a word.
+OFTEN = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def design_answer(asked: Asked, report: Report | None = None) -> tuple[Answer, C
         return _broken(asked, at, over, found), None
     chip = as_chip(asked.design, at.figures, over.figures)
     shown = _shown(asked, at, over, chip)
-    findings = (*found, *_unseen(shown))
+    findings = (*found, *_doubtful(shown), *_unseen(shown))
     parts: list[Part] = [
         floorplan_table(shown), figures_table(shown), cost_table(shown), speed_table(shown),
         worth_table(shown),
@@ -152,6 +154,18 @@ def _sentence(shown: Shown) -> str:
         f"{design.name} on {design.silicon.node.id}: {speed} bf16{memory}, {watts}; it costs about "
         f"{ranged(middle, low, high, 'USD')} to make; {what}."
     )
+
+
+def _doubtful(shown: Shown) -> tuple[Finding, ...]:
+    """Whether the blocks may not fit after all, over the range of their areas."""
+    rest = np.ravel(shown.over.figures.plan.areas["rest"])
+    share = float(np.mean(rest < 0))
+    if share < OFTEN:
+        return ()
+    message = (
+        f"In {percent(share)} of what the figures of its blocks allow they do not fit on the dies."
+    )
+    return (Finding(LITTLE_REST, "warning", message, "a larger die, or less of a block"),)
 
 
 def _unseen(shown: Shown) -> tuple[Finding, ...]:
