@@ -1,5 +1,6 @@
 """How many more of one kind finish in time beside those that are there."""
 
+import parity
 from parity.catalogue.spec import parse_fleet
 from parity.evaluate.goodput import Stated
 from parity.search.mixed import fleet_of
@@ -35,6 +36,16 @@ def test_the_fewest_chips_beside_those_there_are_meet_a_deadline() -> None:
     assert 0.8 < counts["a100-sxm-80"] / (32 * 989.4 / 312) < 1.6
     fewer = f"64xh100,{counts['a100-sxm-80'] // 2}xa100"
     assert within(fewer, days).missed[0].code == "P104"
+
+
+def test_as_many_are_added_as_a_match_of_owned_chips_says() -> None:
+    alone = within("64xh100", 1e6).plan
+    days = alone.days(alone.way) / 3
+    plan = within("64xh100,a100", days).plan
+    added = {part.machine.chip.id: part.chips for part in plan.way.parts}["a100-sxm-80"]
+    words = {"tokens": 1e12, "gbs": 512 * 8192, "days": days}
+    answer = parity.match(SMALL, owned="64xh100", want="a100", train=True, samples=64, **words)
+    assert answer.to_dict()["answer"]["rows"][0]["count"] == added > 0
 
 
 def test_a_deadline_that_is_met_already_adds_nothing() -> None:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from parity.catalogue.machine import Machine
 from parity.errors import Infeasible
 from parity.evaluate.goodput import Stated
 from parity.record import Finding
+from parity.search.beside_step import Case, Goal, added, ways_beside
 from parity.search.findings import note
 from parity.search.mixed import Fleet, MixedPlan, best_mixed
 from parity.search.mixed_run import stretch_of
 from parity.search.run import SECONDS_A_DAY
-from parity.search.train import ROUNDING, TrainingPlan, fewest_chips, in_nodes
+from parity.search.train import ROUNDING
 from parity.timing.software import Software
 from parity.units import significant
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
-
-#: Counts that are tried, over what would do if no chip ever waited for another kind: steps of a
-#: sixteenth, then wider. Finer ones would mostly not divide into layouts.
-TRIED = (0.875, 0.9375, 1.0, 1.0625, 1.125, 1.1875, 1.25, 1.5, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,9 @@ def fewest_beside(
     own = planned(held)
     found = [own] if own else []
     if more is not None and not (own and _in_time(own, step_s)):
-        for count in _counts(arch, job, own, more, software, step_s):
-            plan = planned((*held, (more, count)))
+        case = Case(arch, job, held, software, Goal(step_s, stated))
+        for fleet in _fleets(case, more):
+            plan = planned(fleet)
             found += [plan] if plan else []
             if plan and _in_time(plan, step_s):
                 return Deadline(plan, ())
@@ -80,14 +76,14 @@ def _in_time(plan: MixedPlan, step_s: float) -> bool:
     return plan.way.run_s <= step_s * (1 + ROUNDING)
 
 
-def _counts(
-    arch: Architecture, job: TrainingJob, own: MixedPlan | None, more: Machine, software: Software,
-    step_s: float,
-) -> list[int]:  # fmt: skip
-    """Counts worth a try, ascending, around what takes the work that is left in the same time."""
-    left = 1 - step_s / own.way.run_s if own else 1.0
-    ideal = fewest_chips(arch, job, more, software, step_s / left)
-    if not isinstance(ideal, TrainingPlan):
-        return []
-    tried = in_nodes(np.ceil(ideal.chips * np.array(TRIED)), more.node)
-    return [int(count) for count in np.unique(tried)]
+def _fleets(case: Case, more: Machine) -> list[Fleet]:
+    """All that is held with the fewest of `more`, then the chips that these need; where none are in
+    time, with as many as are the fastest by themselves.
+    """
+    ways, walls = ways_beside(case, more)
+    if not ways:
+        counts = {wall.fastest.chips for wall in walls if wall.fastest}
+        return [(*case.held, (more, count)) for count in sorted(counts)]
+    way = min(ways, key=lambda way: (added(way, more), way.run_s))
+    needed = tuple((part.machine, part.chips) for part in way.parts)
+    return [(*case.held, (more, added(way, more))), needed]
