@@ -150,7 +150,7 @@ def costed(
         _chosen(found, what, chip, complain=complain)
         for found, (chip, _, _) in zip(ways, plan.kinds, strict=True)
     ]
-    basis = joined([one for one in chosen if one is not None]) if all(chosen) else None
+    basis = joined(plan, chosen)
     figures = flat(plan, chosen)
     found: Mapping[str, Span] = {}
     if basis:
@@ -187,13 +187,16 @@ def flat(plan: Planned, ways: Sequence[Basis | None]) -> dict[str, Figure]:
     return figures
 
 
-def joined(ways: Sequence[Basis]) -> Basis:
-    """What the chips of a fleet are paid with, in words."""
-    if len(ways) == 1:
-        return ways[0]
-    names = dict.fromkeys(way.name for way in ways)
-    words = "; ".join(dict.fromkeys(way.words for way in ways))
-    return Basis(" and ".join(names), words, {}, max(way.days_old for way in ways))
+def joined(plan: Planned, ways: Sequence[Basis | None]) -> Basis | None:
+    """How the chips of all kinds are come by; None where one kind has no price."""
+    known = [way for way in ways if way is not None]
+    if len(known) < len(ways):
+        return None
+    if len(known) == 1:
+        return known[0]
+    names = dict.fromkeys(way.name for way in known)
+    each = [f"{kind[0].id} {way.words}" for kind, way in zip(plan.kinds, known, strict=True)]
+    return Basis(" and ".join(names), "; ".join(each), {}, max(way.days_old for way in known))
 
 
 def _ways(chip: Chip, what: Money) -> dict[str, Basis | ParityError]:

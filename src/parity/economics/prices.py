@@ -146,7 +146,8 @@ def _priced(found: Iterable[Quote], on: date, what: str, unit: str) -> Priced:
     source = "; ".join(sources[:MOST_NAMED]) + more
     weakest = max((q.provenance for q in kept), key=lambda one: DEFAULT_SPREAD[one])
     places = len({q.place for q in kept})
-    note = f"{len(kept)} quotes, {places} sellers" if len(kept) > 1 else kept[0].note
+    sellers = f"{places} sellers" if places > 1 else "1 seller"
+    note = f"{len(kept)} quotes, {sellers}" if len(kept) > 1 else kept[0].note
     value = float(np.quantile(values, 0.5))
     fact = Fact(value, min(ends), max(ends), unit, weakest, source, note)
     return Priced(fact, kept, newest)
