@@ -59,3 +59,13 @@ def test_a_gigawatt_of_gb200_costs_what_epoch_works_out():
     assert sum(billions.values()) == pytest.approx(8.5, rel=0.1)
     assert billions["server"] == pytest.approx(5.0, rel=0.15)
     assert 0.6 < billions["electricity"] < 1.1  # theirs at the load of a year, here at full load
+
+
+@pytest.mark.parametrize(
+    ("server_kw", "chips", "chip_w"),
+    [(10.2, 8, 700), (150e3 / 1.1, 83_000, 960)],
+    ids=["DGX H100", "Meta's 150 MW of GB200, at the best PUE"],
+)
+def test_what_servers_draw_beside_their_chips_is_within_the_range(server_kw, chips, chip_w):
+    held = operation("server_power")
+    assert held.low <= 1000 * server_kw / (chips * chip_w) <= held.high
