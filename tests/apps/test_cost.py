@@ -348,3 +348,17 @@ class TestOwnRentOrBuy:
         assert (done.code, done.out) == (2, "")
         assert "deepseek-v3" in done.err
         assert "--buy is of serving" in run(*ONE, "--train", "--buy", "list").err
+
+
+def test_a_change_from_a_fleet_costs_the_work_at_the_fleet_s_cost_of_a_token(run):
+    words = ("--switch-from", "8xa100,4xh20", "--port-cost", "10k..30k", "--port-loss", "0..20%")
+    found = run(*OWN, *words, "--json").json
+    switch, new = found["switch"], found["answer"]["books"]
+    old = books(run, *FLEET)
+    unit = "usd_per_mtoken_whole_output"
+    before = new["usd_per_day"]["value"] * old[unit] / new[unit]["value"]
+    assert switch["from_chip"] == "8xa100-sxm-80+4xh20-96"
+    assert switch["from_chips"] == 12
+    assert switch["old_usd_per_day"]["value"] == pytest.approx(before)
+    assert switch["payback_days"]["low"] < switch["payback_days"]["value"]
+    assert "port_loss" in {driver["name"] for driver in switch["drivers"]}
