@@ -264,6 +264,18 @@ class TestFleet:
         ]
         assert shares[0] == pytest.approx(shares[1])
 
+    def test_half_the_load_takes_the_power_of_half_the_work(self, run):
+        most = sum(
+            run("plan", "serve", "llama-3.2-1b", "--on", on, "--json").json["answer"][
+                "most_requests_per_s"
+            ]
+            for on in ("8xa100", "4xh20")
+        )
+        words = ("--utilisation", "100%")
+        half = books(run, *FLEET, "--rps", f"{most / 2:.9f}", *words)
+        same = books(run, *FLEET, "--utilisation", "50%")
+        assert half["kwh_per_day"] == pytest.approx(same["kwh_per_day"])
+
     def test_a_load_beyond_the_fleet_is_a_target_missed(self, run):
         done = run(*FLEET, "--rps", "1e5", "--json")
         assert done.code == 4

@@ -17,6 +17,7 @@ from parity.economics.ledger import Equation, Figure, Span, drivers, spans
 from parity.economics.prices import TokenPrices
 from parity.economics.terms import Basis, Money
 from parity.errors import Infeasible, MissingFact, NoPrice, ParityError, UsageError
+from parity.evaluate.energy import WAITING_SHARE
 from parity.outputs.costing_fields import Costed, Kind, Way
 from parity.outputs.envelope import TARGET_MISSED, Answer
 from parity.record import Fact, Finding
@@ -108,13 +109,13 @@ def _served_by_all(work: Work, batches: Sequence[Batch], what: Money) -> Planned
     load = None if asked is None else parse(asked, "1", "--rps")
     if load is not None and load <= 0:
         raise UsageError(f"--rps is {asked}; a number above zero was expected.")
+    full = 1.0 if load is None else min(load / most, 1.0)
     kinds = []
     for batch, answer in zip(batches, answers, strict=True):
         own = _serving_figures(answer)
         if load is not None:
-            share = answer["most_requests_per_s"] / most
-            own["requests_per_s"] = exact(min(load, most) * share)
-        own |= power_figures(batch.chip, _busy(answer, batch.chip), what)
+            own["requests_per_s"] = exact(answer["most_requests_per_s"] * full)
+        own |= power_figures(batch.chip, _busy(answer, batch.chip, full), what)
         kinds.append((batch.chip, answer["chips"], own))
     findings = [finding for plan in plans for finding in plan.document.findings]
     missed = "; ".join(plan.document.sentence for plan in plans if plan.exit_code)
@@ -315,10 +316,13 @@ def _spread(value: float, low: float, high: float, chip: str) -> Figure:
     return Figure(Fact(value, low, high, "1", "derived", f"speed of {chip}"), deciles=True)
 
 
-def _busy(answer: Mapping[str, Any], chip: Chip) -> float | None:
-    """Draw of a chip at work over its rating."""
+def _busy(answer: Mapping[str, Any], chip: Chip, full: float = 1.0) -> float | None:
+    """Draw of a chip over its rating at so much of the load of the plan."""
     draw, rating = answer["power_w"], chip.physical.tdp
-    return draw / answer["chips"] / rating.value if draw and rating else None
+    if not draw or not rating:
+        return None
+    busy = draw / answer["chips"] / rating.value
+    return WAITING_SHARE + full * (float(busy) - WAITING_SHARE)
 
 
 def _sold(what: Money) -> dict[str, Figure]:

@@ -54,7 +54,8 @@ _HEAD = """\
 Parity predicts every published measurement of training and of serving that it knows of, with the
 layout the source states, and this page prints the error. `parity validate` repeats it on your
 machine in a few seconds; `parity validate --evidence FILE.csv` does the same for your own
-measurements, in the same columns.
+measurements, in the same columns. What chips cost to make, beside published estimates, is at the
+[end](#what-chips-cost-to-make).
 
 The error is of time: predicted over measured, less one. Below zero Parity is too fast. Throughput
 and utilisation are turned into the time they mean first. *Median*, *mean* and *P90* are of the
