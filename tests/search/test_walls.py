@@ -108,6 +108,27 @@ class TestLatency:
         assert "The first token comes after" in wall.words
         assert re.fullmatch(r"--tpot \d+ms --ttft \d+ms", wall.works[0])
 
+    def test_the_first_token_is_sooner_on_chips_for_prompts(self):
+        """A long prompt is divided along its length there, which a replica that decodes cannot."""
+        case = serving("l4", ttft=1.0, isl=8192.0)
+        apart, together = serving_wall(case), serving_wall(replace(case, mode="aggregated"))
+        assert apart.value < 0.7 * together.value
+        assert "CP2" in apart.words
+        assert "for prompts alone" in apart.words
+        for wall in (apart, together):
+            assert sum(size for _, size in wall.parts) == pytest.approx(wall.value)
+        (soonest,) = [work.split()[1] for work in apart.works if work.startswith("--ttft")]
+        asked = {"isl": 8192, "osl": 500, "tokens_per_second": 1000}
+        assert rows("llama-3.1-70b", "l4", ttft=soonest, **asked)["l4"]["count"]
+
+    @pytest.mark.parametrize("limits", [{}, {"tpot": 0.018}, {"ttft": 0.1}])
+    def test_what_is_not_asked_for_is_no_wall(self, limits):
+        for name in ("v100", "910b4", "l4"):
+            wall = serving_wall(serving(name, **limits))
+            assert (wall is None) == (not limits), name
+            if wall:
+                assert ("A token" in wall.words) == ("tpot" in limits)
+
     def test_prompts_over_a_bus_wait_for_the_bus(self):
         """An L40S has no link of its own: eight of them add up over PCIe."""
         wall = serving_wall(serving("l40s", ttft=0.4))

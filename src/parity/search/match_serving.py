@@ -248,7 +248,7 @@ def whole(one: Found, chips: float) -> float:
 def _wall(question: ServingQuestion, kv: str, *, moved: bool) -> Obstacle | None:
     """What no number of the chips gets past, from the lightest load of what was evaluated."""
     pool = question.pool
-    case = ServingCase(question.arch, pool.job, pool.machine, question.engine, kv)
+    case = ServingCase(question.arch, pool.job, pool.machine, question.engine, kv, question.mode)
     if not question.known or not question.known.ways:
         return serving_wall(case, moved=moved)
     every = question.known.ways

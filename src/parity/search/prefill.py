@@ -96,6 +96,15 @@ def pass_times(asks: Sequence[Ask]) -> list[Number]:
     return evaluated(asks, equation)
 
 
+def alone_s(asked: Ask, once: Number, to: Machine) -> Number:
+    """Time to the first token of prompts that wait for no others, of each of `passes`. [s]
+
+    once: times of the steps. to: what decodes.
+    """
+    (prompts,) = asked.columns
+    return once + _handed_over(asked.model, asked.request, asked.layout, prompts, once, to)[1]
+
+
 def soon_enough(asked: Ask, once: Number, job: ServingJob, to: Machine) -> list[Prefill]:
     """For each size of replica the best of `passes`, whose steps take `once`, as `prefills` says.
 

@@ -9,32 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
-from parity.catalogue.machine import Draw, Machine, Number, machine
+from parity.catalogue.machine import Machine, Number, machine
 from parity.errors import Infeasible, MissingFact
-from parity.evaluate.serving import steady_state
 from parity.evaluate.serving_memory import (
     cache_per_request,
     room_for_cache,
     weights_per_chip,
     workspace_per_chip,
 )
-from parity.evaluate.step import Served, Step, exchanges, served
+from parity.evaluate.step import Served, Step, exchanges, multiplied_in, served, step
+from parity.evaluate.together import Ask
 from parity.layout.layout import Layout
 from parity.layout.serving import describe_replica
 from parity.layout.step import Load
 from parity.search.precision import choose_precision
-from parity.search.replica import (
-    BATCHES,
-    Replica,
-    Replicas,
-    ServingJob,
-    divisions,
-    meeting,
-    replicas,
-)
+from parity.search.prefill import alone_s, pass_times, passes, prompt_load
+from parity.search.replica import BATCHES, Replica, Replicas, ServingJob, divisions, replicas
 from parity.search.replica_rules import accepted, cache_copies
 from parity.search.serving_plan import ANY_S
 from parity.search.walls import Kind, Obstacle, listed, round_up
@@ -52,12 +46,12 @@ SMALL_BUDGET = 512.0
 FACTORS = 2.0 ** (np.arange(1, 41) / 8)
 #: A link so many times as fast takes only its latency.
 ENDLESS = 1e6
-#: Figures of data sheets that a floor may follow.
-FIGURES = ("memory.bandwidth", "scale_up.bandwidth", "scale_out.bandwidth", "compute.dense")
+#: Figures of data sheets that a floor may follow, beside the peak.
+FIGURES = ("memory.bandwidth", "scale_up.bandwidth", "scale_out.bandwidth")
 #: What it spends on exchanges.
 LINKS = ("latency of the links", "bandwidth of the links")
-#: How the sentence about the time per token begins.
-TOKEN = "A token takes"
+#: Parts of a time with their names, the largest first.
+Parts: TypeAlias = tuple[tuple[str, float], ...]
 #: What a step spends on the cache is called.
 READING = "reading the KV cache"
 #: Weights of these are tried where wider ones are too slow or too large.
@@ -73,19 +67,51 @@ class ServingCase:
     target: Machine
     engine: Engine
     kv: str = "auto"
+    mode: str = "auto"  # `aggregated` has no pool of chips for prompts
 
     def lightest(self, target: Machine | None = None, job: ServingJob | None = None) -> Replicas:
         """Every division at the lightest load. Raises `Infeasible` with P105."""
         soon = replace(job or self.job, ttft_s=ANY_S, tpot_s=ANY_S)  # small budgets are tried too
         return replicas(self.arch, soon, target or self.target, self.engine, batches=LIGHTEST)
 
+    def prompts(
+        self, target: Machine | None = None, job: ServingJob | None = None
+    ) -> tuple[Ask, Number] | None:
+        """Every way to take in one prompt on chips for prompts, and when its first token comes.
+
+        None where there are none, or the model does not fit. [s]
+        """
+        own, asked = target or self.target, job or self.job
+        if self.mode == "aggregated":
+            return None
+        try:
+            every = passes(served(self.arch, asked.precision, own, self.engine), asked, np.inf)
+        except Infeasible:
+            return None
+        alone = np.flatnonzero(every.columns[0] == 1.0)
+        one = replace(every, layout=every.layout.take(alone), columns=(np.ones(len(alone)),))
+        return one, alone_s(one, pass_times([one])[0], self.target)
+
+    def in_time(self, target: Machine | None = None, job: ServingJob | None = None) -> Number:
+        """Whether a plan is in time with some of it changed, for each sample of its figures.
+
+        Raises `Infeasible` with P105.
+        """
+        asked, steady = job or self.job, self.lightest(target, job).steady
+        quick = (steady.tpot_s <= asked.tpot_s) & steady.fits
+        together = np.any(quick & (steady.ttft_s <= asked.ttft_s), axis=-1)
+        first = self.prompts(target, job)
+        if first is None:
+            return together
+        soon = np.any(first[1] <= asked.ttft_s, axis=-1)
+        return together | (np.any(quick, axis=-1) & soon)
+
     def works(self, target: Machine | None = None, job: ServingJob | None = None) -> bool:
         """Whether a plan is in time with some of it changed."""
         try:
-            meeting(self.lightest(target, job), job or self.job)
+            return bool(self.in_time(target, job))
         except Infeasible:
             return False
-        return True
 
 
 def serving_wall(case: ServingCase, *, moved: bool = True) -> Obstacle | None:
@@ -145,53 +171,70 @@ def _roomier(case: ServingCase, needed: float) -> Iterator[str]:
 
 
 def latency_wall(case: ServingCase, light: Replicas, *, moved: bool = True) -> Obstacle | None:
-    """The shortest time of a token, or to the first one, by what it is spent on."""
+    """The shortest time of a token, or to the first one, by what it is spent on.
+
+    light: every division at the lightest load.
+    """
     job, steady = case.job, light.steady
     fits = np.broadcast_to(steady.fits, steady.tpot_s.shape)
     if not fits.any():
         return memory_wall(case, moved=moved)
     tpot, ttft = (np.where(fits, x, np.inf) for x in (steady.tpot_s, steady.ttft_s))
+    first = case.prompts()
     late = np.maximum(steady.tpot_s / job.tpot_s, steady.ttft_s / job.ttft_s)
-    late = np.where(fits, late, np.inf)
-    if late.min() <= 1.0:
+    i = int(np.argmin(np.where(fits, late, np.inf)))
+    nearest = float(tpot[i]), float(ttft[i])
+    if first:
+        apart = float(tpot.min()), float(first[1].min())
+        nearest = min(
+            nearest, apart, key=lambda both: max(both[0] / job.tpot_s, both[1] / job.ttft_s)
+        )
+    if nearest[0] <= job.tpot_s and nearest[1] <= job.ttft_s:
         return None
-    floors = _floors(case, light, tpot, ttft)
-    words = ". ".join(floor.words for floor in floors)
-    main = floors[0]
-    if moved:
-        i = int(np.argmin(late))
-        works = tuple(_sooner(case, float(tpot[i]), float(ttft[i])))
-        main = replace(main, works=works)
-    return replace(main, words=f"{words}.")
+    floors = _floors(case, light, (tpot, ttft), first)
+    works = tuple(_sooner(case, *nearest)) if moved else ()
+    return replace(floors[0], works=works, words=f"{'. '.join(one.words for one in floors)}.")
 
 
-def _floors(case: ServingCase, light: Replicas, tpot: Number, ttft: Number) -> list[Obstacle]:
+def _floors(
+    case: ServingCase,
+    light: Replicas,
+    latencies: tuple[Number, Number],
+    first: tuple[Ask, Number] | None,
+) -> list[Obstacle]:
     """The latencies that are out of reach, each on its fastest division."""
-    job, found = case.job, list[Obstacle]()
-    if tpot.min() > job.tpot_s or ttft.min() <= job.ttft_s:
+    job, found, (tpot, ttft) = case.job, list[Obstacle](), latencies
+    soonest = min(float(ttft.min()), float(first[1].min()) if first else np.inf)
+    if tpot.min() > job.tpot_s or soonest <= job.ttft_s:
         soon = ttft <= job.ttft_s
         both = soon.any() and tpot.min() <= job.tpot_s
         one = light.row(int(np.argmin(np.where(soon, tpot, np.inf) if both else tpot)))
         beside = f" where the first comes within {render(job.ttft_s, 's')}" if both else ""
-        what, value = TOKEN, float(one.steady.tpot_s[0])
-        found.append(_floor(case, one, what, value, job.tpot_s, beside))
-    if ttft.min() > job.ttft_s:
-        one = light.row(int(np.argmin(ttft)))
-        what, value = "The first token comes after", float(one.steady.ttft_s[0])
-        found.append(_floor(case, one, what, value, job.ttft_s))
+        words = f"A token takes {render(float(one.steady.tpot_s[0]), 's')} at best{beside}"
+        found.append(_floor(case, one.layout, words, token_parts(one), job.tpot_s))
+    if soonest > job.ttft_s:
+        words = f"The first token comes after {render(soonest, 's')} at best"
+        if first and first[1].min() < ttft.min():
+            i = int(np.argmin(first[1]))
+            layout = first[0].layout.take(np.array([i]))
+            parts = pass_parts(first[0], i, soonest)
+            found.append(_floor(case, layout, words, parts, job.ttft_s, " for prompts alone"))
+        else:
+            one = light.row(int(np.argmin(ttft)))
+            found.append(_floor(case, one.layout, words, prompt_parts(one), job.ttft_s))
     return found
 
 
 def _floor(
-    case: ServingCase, one: Replica, what: str, value: float, asked: float, beside: str = ""
+    case: ServingCase, layout: Layout, what: str, parts: Parts, asked: float, role: str = ""
 ) -> Obstacle:
-    """One latency at its shortest."""
-    parts = token_parts(one) if what == TOKEN else prompt_parts(one)
-    copies = cache_copies(case.arch, one.layout)
+    """One latency at its shortest, on one division."""
+    value = sum(size for _, size in parts)
+    copies = cache_copies(case.arch, layout)
     copied = f", the cache kept {copies:g} times" if copies > 1 else ""
     words = (
-        f"{what} {render(value, 's')} at best{beside}, on {one.chips:,} {case.target.chip.id} "
-        f"({describe_replica(one.layout)}{copied}): {listed(parts, value)}; "
+        f"{what}, on {int(layout.chips[0]):,} {case.target.chip.id}{role} "
+        f"({describe_replica(layout)}{copied}): {listed(parts, value)}; "
         f"{render(asked, 's')} was asked for"
     )
     links = sum(size for name, size in parts if name in LINKS)
@@ -214,9 +257,10 @@ def _sooner(case: ServingCase, tpot: float, ttft: float) -> Iterator[str]:
         yield " ".join(
             f"--{name} {render(new, 's').replace(' ', '')}" for name, new, old in pairs if new > old
         )
-    for key in FIGURES:
-        if (found := smallest_figure(case, key)) is not None:
-            yield f"{found[0]} {found[1]}"
+    multiplied = multiplied_in(case.target, job.precision.weights, job.precision)
+    for path in (*FIGURES, f"compute.dense.{multiplied}"):
+        if (found := smallest_figure(case, path)) is not None:
+            yield found
     yield from narrower(case)
 
 
@@ -237,52 +281,32 @@ def narrower(case: ServingCase) -> Iterator[str]:
             return
 
 
-def smallest_figure(case: ServingCase, key: str) -> tuple[str, str] | None:
-    """(path, value) of the least of a figure that is in time: all multiples in one broadcast, the
-    first of them planned again.
+def smallest_figure(case: ServingCase, path: str) -> str | None:
+    """The least of a figure that is in time: all multiples in one broadcast, the first of them
+    planned again.
     """
-    seen: dict[str, float] = {}
+    seen: list[float] = []
 
     def draw(name: str, value: float, low: float, high: float) -> Number:  # noqa: ARG001
-        path = name.removeprefix(f"{case.target.chip.id}.")
-        if path != name and path.startswith(key):
-            seen[path] = value
-            return value * FACTORS[:, None]
-        return value
+        if name != f"{case.target.chip.id}.{path}":
+            return value
+        seen.append(value)
+        return value * FACTORS[:, None]
 
-    within = _in_time(case, draw)
-    used = {path: seen[path] for path in seen if _used(case, path)}
-    if not used or not within.any():
+    within = np.broadcast_to(
+        case.in_time(machine(case.target.chip, case.target.cluster_id, draw)), FACTORS.shape
+    )
+    if not seen or not within.any():
         return None
-    path, value = next(iter(used.items()))
-    unit = "FLOP/s" if path.startswith("compute") else "byte/s"
-    needed = round_up(value * float(FACTORS[int(np.argmax(within))]))
+    needed = round_up(seen[0] * float(FACTORS[int(np.argmax(within))]))
     if not case.works(stated(case.target, path, needed)):
         return None
-    watts = " at the same watts" if unit == "FLOP/s" and case.target.tdp_w is not None else ""
-    return path, f"{render(needed, unit)}{watts}"
+    peak = path.startswith("compute")
+    watts = " at the same watts" if peak and case.target.tdp_w is not None else ""
+    return f"{path} {render(needed, 'FLOP/s' if peak else 'byte/s')}{watts}"
 
 
-def _used(case: ServingCase, path: str) -> bool:
-    """Whether a figure is one that the answer rests on: of peaks, that of its products."""
-    return not path.startswith("compute") or path.endswith(f".{case.job.precision.half}")
-
-
-def _in_time(case: ServingCase, draw: Draw) -> Number:
-    """Which samples of a draw have a division that is in time at the lightest load."""
-    drawn = machine(case.target.chip, case.target.cluster_id, draw)
-    light = case.lightest()
-    model = served(case.arch, case.job.precision, drawn, case.engine)
-    job = case.job
-    steady = steady_state(
-        model, light.layout, light.steady.decoding, job.request, light.token_budget
-    )
-    quick = (steady.ttft_s <= job.ttft_s) & (steady.tpot_s <= job.tpot_s) & steady.fits
-    found: Number = np.broadcast_to(quick, (len(FACTORS), len(light.layout))).any(axis=-1)
-    return found
-
-
-def token_parts(one: Replica) -> tuple[tuple[str, float], ...]:
+def token_parts(one: Replica) -> Parts:
     """What a token takes of a replica, the largest first; they add up to it. [s]"""
     steady, each = one.steady, 1.0 / float(one.request.accepted)
     parts = _step_parts(one.model, one.layout, steady.decode, steady.loads.decode)
@@ -291,7 +315,7 @@ def token_parts(one: Replica) -> tuple[tuple[str, float], ...]:
     return _largest({**parts, "prompts and drafts beside": beside}, each)
 
 
-def prompt_parts(one: Replica) -> tuple[tuple[str, float], ...]:
+def prompt_parts(one: Replica) -> Parts:
     """What the time to the first token is spent on, the largest first; they add up to it. [s]"""
     steady = one.steady
     wait, whole = float(np.mean(steady.wait_s)), float(np.mean(steady.ttft_s))
@@ -300,7 +324,20 @@ def prompt_parts(one: Replica) -> tuple[tuple[str, float], ...]:
     return _largest({**{k: times * v for k, v in parts.items()}, "waiting": wait}, 1.0)
 
 
-def _largest(parts: dict[str, float], each: float) -> tuple[tuple[str, float], ...]:
+def pass_parts(asked: Ask, i: int, whole_s: float) -> Parts:
+    """What the first token of a prompt alone, on division `i`, is spent on; they add up to it. [s]
+
+    whole_s: when it comes, what it cached handed over.
+    """
+    layout = asked.layout.take(np.array([i]))
+    load = prompt_load(np.ones(1), asked.request)
+    once = step(asked.model, layout, load)
+    parts = _step_parts(asked.model, layout, once, load)
+    handed = whole_s - float(np.mean(once.total_s))
+    return _largest({**parts, "handing over the cache": handed}, 1.0)
+
+
+def _largest(parts: dict[str, float], each: float) -> Parts:
     found = [(name, size * each) for name, size in parts.items() if abs(size) > 1e-12]
     return tuple(sorted(found, key=lambda part: -part[1]))
 
