@@ -85,6 +85,26 @@ def test_a_design_of_a_file(run, tmp_path, monkeypatch):
     assert all(one["p10"] < one["p90"] for one in answer["speeds"])
 
 
+def test_what_a_design_cannot_run_is_left_to_the_other_chip(run):
+    words = ("--from", "h100@without=experts+latent attention", "--portfolio", "today")
+    answer = run("chips", "design", *words, "--against", "h100", "--json").json["answer"]
+    reasons = {one["work"]: one["reason"] for one in answer["speeds"] if not one["tokens_per_s"]}
+    assert set(reasons) == {"train MoE", "MoE, MLA"}
+    assert "experts, latent attention" in reasons["MoE, MLA"]
+    (worth,) = answer["worth"]
+    assert worth["chips"] == 0
+    assert worth["per_usd"] == pytest.approx(1)
+
+
+def test_designs_against_each_other(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text(OWN)
+    first, second = design(run, "own.toml", "--against", "own.toml,h100")["answer"]["worth"]
+    assert (first["chip"], second["chip"]) == ("own", "h100-sxm")
+    assert first["chips"] == pytest.approx(1)
+    assert first["per_usd"] == pytest.approx(1)
+
+
 def test_a_saved_design_is_a_chip_for_every_other_command(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARITY_CATALOGUE", str(tmp_path))
@@ -144,6 +164,7 @@ def test_rules_are_shown_only_for_a_country(run):
         ("colour=red", "No word of a design", 2),
         ("memory.stacks", "key=value", 2),
         ("name=../x", "name of a design", 2),
+        ("without=colour", "No kind of operator", 2),
     ],
 )
 def test_what_cannot_be_is_one_sentence(run, change, message, code):
@@ -176,7 +197,9 @@ def test_words_that_conflict(run):
         (("--from", "h100", "--optimise", "beauty"), "No objective"),
         (("--from", "h100", "--tries", "1"), "--tries"),
         (("--from", "h100", "--seed", "-1"), "--seed"),
-        (("--from", "h100", "--against", "8xh20"), "--against"),
+        (("--from", "h100", "--against", "8xh20"), "No chip"),
+        (("--from", "h100", "--against", ","), "--against takes"),
+        (("--from", "h100", "--against", "h20@memory.bandwidth=5TB/s"), "--against takes"),
         (("--from", "h100", "--save", "own.txt"), ".toml"),
         (("own.txt",), "no TOML file"),
     ):

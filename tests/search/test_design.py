@@ -14,6 +14,7 @@ from parity.catalogue.machine import central
 from parity.errors import BadFile, BadQuantity, UnknownName
 from parity.search.design import (
     Speed,
+    features,
     judged,
     lifetime_usd,
     price,
@@ -66,6 +67,20 @@ def test_what_cannot_be_done_has_a_reason():
     found = speed(chip("t4"), Work("train", "train", "llama-3.1-405b", 1.0, 8192, 4_194_304, 8))
     assert found.tokens_per_s == 0
     assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ("llama-3.1-70b", ()),
+        ("qwen3-235b-a22b", ("experts",)),
+        ("deepseek-v3", ("experts", "latent attention")),
+        ("deepseek-v3.2", ("experts", "latent attention", "sparse attention")),
+        ("nemotron-h-56b", ("recurrence",)),
+    ],
+)
+def test_what_of_a_model_is_more_than_dense(model, known):
+    assert features(model) == known
 
 
 def rates(*values):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parity.catalogue.spec import parse_fleet
+from parity.catalogue import load
 from parity.errors import BadFile, UnknownName, UsageError, shorten
 from parity.outputs.design import Asked, design_answer
 from parity.outputs.envelope import Answer
@@ -42,10 +42,10 @@ def design(
 
     file: a design in TOML; or start: a chip with changes, `h20@memory.stacks=6,clock=1.5GHz`.
     portfolio: `today`, `next-year`, `transformer-dense-only`, or a TOML file. against: chips it is
-    set against; the first is the measure. optimise: `tokens/s/$`, `tokens/s/W` or `tokens/s/wafer`
-    searches logic, stacks, links and power around the design, `tries` designs from `seed` on, also
-    on the portfolio `later`. save: a file of the catalogue to write. to: country, for what export
-    rules say of it; nothing here aims at their thresholds.
+    set against, or designs in files; the first is the measure. optimise: `tokens/s/$`,
+    `tokens/s/W` or `tokens/s/wafer` searches logic, stacks, links and power around the design,
+    `tries` designs from `seed` on, also on the portfolio `later`. save: a file of the catalogue to
+    write. to: country, for what export rules say of it; nothing here aims at their thresholds.
 
     Raises `UsageError` for words that cannot be read, `BadFile`, `UnknownName`, `MissingFact`;
     `NeedsExtra` for `optimise` without SciPy. What the design breaks are findings, and exit code 3.
@@ -81,12 +81,23 @@ def _objective(text: str) -> Objective:
 
 
 def _against(text: str) -> tuple[Design, ...]:
-    batches = parse_fleet(text)
-    if len(batches) > MOST_AGAINST or any(batch.count is not None for batch in batches):
+    words = [word.strip() for word in text.split(",")]
+    if not all(words) or len(words) > MOST_AGAINST:
         raise UsageError(
-            f"--against takes up to {MOST_AGAINST} chips without a count, as in `h100,h20`."
+            f"--against takes 1 to {MOST_AGAINST} chips or designs, as in `h100,h20,my.toml`."
         )
-    return tuple(from_chip(batch.chip) for batch in batches)
+    return tuple(_other(word) for word in words)
+
+
+def _other(word: str) -> Design:
+    if word.endswith(".toml"):
+        return design_of(word, None)
+    if "@" in word:
+        raise UsageError(
+            f"--against takes chips as they are, not {shorten(word)!r}; a chip with changes is a "
+            "design in a file, as in `my.toml`."
+        )
+    return from_chip(load.chip(word))
 
 
 def _save(name: str, content: str) -> None:

@@ -97,7 +97,7 @@ def _portfolios(asked: Asked) -> tuple[Portfolio, ...]:
 
 def _shown(asked: Asked, at: Judged, over: Judged, chip: Chip) -> Shown:
     against = tuple(judged(other) for other in asked.against)
-    theirs = tuple(speeds(other.design.like, asked.portfolio) for other in against)
+    theirs = tuple(speeds(other.chip, asked.portfolio, other.design.without) for other in against)
     own, low, high = (
         speeds(one, asked.portfolio, asked.design.without)
         for one in (at.chip, at_end(chip, "low"), at_end(chip, "high"))
@@ -141,7 +141,7 @@ def _sentence(shown: Shown) -> str:
         float(q) for q in np.quantile(np.ravel(shown.over.cost.total_usd), [0.1, 0.5, 0.9])
     )
     worth = score(shown.speeds, shown.theirs[0])
-    first = shown.against[0].design.like.id
+    first = shown.against[0].design.name
     dollars = worth / float(np.median(at.dollars)) * float(np.median(shown.against[0].dollars))
     what = (
         f"worth {significant(worth)} {first} on `{shown.portfolio.name}`, "

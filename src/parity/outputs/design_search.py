@@ -57,8 +57,8 @@ def searched(
         Words(_said(chosen, found, portfolios)),
         Chart(
             title=f"Designs on `{portfolios[0].name}`: none beats the front in both",
-            x=f"work for a dollar, over {reference.like.id}",
-            y=f"work for a watt, over {reference.like.id}",
+            x=f"work for a dollar, over {reference.name}",
+            y=f"work for a watt, over {reference.name}",
             series=(
                 Series("tried", tuple((axes[0](one), axes[1](one)) for one in found if one.speeds)),
                 Series("front", tuple((axes[0](one), axes[1](one)) for one in kept), joined=True),

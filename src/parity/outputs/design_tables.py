@@ -120,7 +120,7 @@ def _parts(one: Judged) -> dict[str, Number]:
 
 def speed_table(shown: Shown) -> Table:
     """Tokens a second of a chip on each piece of work, and over those of the others."""
-    names = [other.design.like.id for other in shown.against]
+    names = [other.design.name for other in shown.against]
     rows = []
     for i, own in enumerate(shown.speeds):
         low, high = sorted(end[i].tokens_per_s for end in shown.ends)
@@ -151,7 +151,7 @@ def worth_table(shown: Shown) -> Table:
     """What it is worth on the whole portfolio, by itself and for what is scarce."""
     rows = []
     for other, theirs in zip(shown.against, shown.theirs, strict=True):
-        cells = [f"against {other.design.like.id}", _times(score(shown.speeds, theirs))]
+        cells = [f"against {other.design.name}", _times(score(shown.speeds, theirs))]
         cells += [
             _times(toll(shown.at, shown.speeds, other, theirs, objective))
             for _, objective in _MEASURES
@@ -238,7 +238,7 @@ def speed_fields(shown: Shown) -> dict[str, Any]:
             "share": own.work.share, "tokens_per_s": own.tokens_per_s, "p10": min(ends),
             "p90": max(ends), "chips": own.chips, "reason": own.reason,
             "against": [
-                {"chip": other.design.like.id, "tokens_per_s": theirs[i].tokens_per_s}
+                {"chip": other.design.name, "tokens_per_s": theirs[i].tokens_per_s}
                 for other, theirs in zip(shown.against, shown.theirs, strict=True)
             ],
         })  # fmt: skip
@@ -257,7 +257,7 @@ def worth_fields(shown: Shown) -> dict[str, Any]:
             toll(shown.at, shown.speeds, other, theirs, objective) for _, objective in _MEASURES
         ]
         rows.append({
-            "chip": other.design.like.id, "chips": score(shown.speeds, theirs),
+            "chip": other.design.name, "chips": score(shown.speeds, theirs),
             "per_usd": tolls[0], "per_w": tolls[1], "per_wafer": tolls[2],
             **{name: {"design": of(shown.at), "other": of(other)} for name, of in measures},
         })  # fmt: skip

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.catalogue.machine import Number
+from parity.catalogue.machine import Number, central
 from parity.errors import NeedsExtra, ParityError
 from parity.search.design import Judged, Objective, Speed, judged, speeds, toll
 from parity.search.portfolio import Portfolio
-from parity.supply.custom import Design
+from parity.supply.custom import Design, figures
 from parity.supply.custom_change import cut, with_links, with_logic, with_memory
-from parity.supply.custom_limits import feasible
+from parity.supply.custom_limits import feasible, most_w
 
 Report = Callable[[int, int], None]
 #: What a search may change, over the design that it starts from: logic (matrix units with their
-#: cores and SRAM), stacks, links, and the power that they may draw.
+#: cores and SRAM), stacks, links, and power, of what they would draw or cooling carries.
 LEAST = (0.3, 1 / 6, 0.25, 0.5)
 MOST = (3.0, 2.0, 2.0, 1.0)
 #: Designs of one generation, and the fewest that a search may try.
@@ -60,7 +60,7 @@ def task(
 ) -> Task:
     """The search from a design, with the speeds of the reference on each portfolio."""
     other = judged(reference)
-    theirs = tuple(speeds(other.chip, one) for one in portfolios)
+    theirs = tuple(speeds(other.chip, one, reference.without) for one in portfolios)
     return Task(start, objective, portfolios, other, theirs, seed, tries)
 
 
@@ -74,8 +74,8 @@ def at(start: Design, x: Number) -> Design:
         found = _trimmed(found, count)
     count = max(round(links * (start.silicon.ports.links or _LINKS)), 1)
     found = cut(with_links(found, count))
-    full = float(judged(replace(found, budget_w=None)).figures.tdp_w)
-    return replace(found, budget_w=watts * full)
+    full = float(figures(replace(found, budget_w=None), central).tdp_w)
+    return replace(found, budget_w=watts * min(full, most_w(found)))
 
 
 def _trimmed(design: Design, count: int) -> Design:

@@ -9,6 +9,7 @@ from parity.catalogue.machine import central
 from parity.errors import Infeasible, ParityError
 from parity.record import Finding
 from parity.supply import blocks
+from parity.supply.blocks import Cooling
 from parity.supply.custom import Design, Figures, cooling_of, recipe
 from parity.supply.floorplan import rest_share, sram_to_feed, stacks_at_edge
 from parity.supply.power import carries
@@ -40,6 +41,18 @@ def _way_out(design: Design, code: str) -> str:
     if code == BEYOND_RETICLE:
         return f"`dies={int(fields_needed(design.whole_mm2))}`, or less of a block"
     return "smaller dies, or fewer stacks"
+
+
+def most_w(design: Design) -> float:
+    """The most that its cooling, or the best there is, carries off its dies. [W]"""
+    ways = [design.cooling] if design.cooling else list(blocks.coolings().values())
+    return max(_carried(one, design.whole_mm2) for one in ways)
+
+
+def _carried(cooling: Cooling, silicon_mm2: float) -> float:
+    assert cooling.limit_w is not None
+    assert cooling.w_per_mm2 is not None
+    return min(cooling.limit_w.value, cooling.w_per_mm2.value * silicon_mm2)
 
 
 def _areas(design: Design, at: Figures) -> list[Finding]:
@@ -109,9 +122,7 @@ def _heat(design: Design, at: Figures) -> list[Finding]:
     cooling = cooling_of(design, at)
     if bool(carries(cooling, watts, design.whole_mm2, central)):
         return []
-    assert cooling.limit_w is not None
-    assert cooling.w_per_mm2 is not None
-    most = min(cooling.limit_w.value, cooling.w_per_mm2.value * design.whole_mm2)
+    most = _carried(cooling, design.whole_mm2)
     message = (
         f"{design.name} draws {significant(watts)} W, {significant(watts / design.whole_mm2)} W a "
         f"mm²; cooling by {cooling.name} carries {significant(most)} W off as much."

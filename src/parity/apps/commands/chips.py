@@ -76,7 +76,11 @@ def design(
         ),
     ] = "today",
     against: Annotated[
-        str, Parameter(group=WORK, help="Chips it is set against; the first is the measure.")
+        str,
+        Parameter(
+            group=WORK,
+            help="Chips, or designs in TOML, set beside it; the first is the measure.",
+        ),
     ] = "h100,h20",
     optimise: Annotated[
         str | None,
