@@ -30,6 +30,7 @@ from parity.search.walls_serving import (
 )
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT, software
+from parity.units import render
 from parity.workload.find import model
 from parity.workload.request import Request
 from parity.workload.training import TrainingJob
@@ -120,6 +121,8 @@ class TestLatency:
         (soonest,) = [work.split()[1] for work in apart.works if work.startswith("--ttft")]
         asked = {"isl": 8192, "osl": 500, "tokens_per_second": 1000}
         assert rows("llama-3.1-70b", "l4", ttft=soonest, **asked)["l4"]["count"]
+        refused = rows("llama-3.1-70b", "l4", ttft="1s", **asked)["l4"]
+        assert render(refused["wall"]["value"], "s") in refused["reason"]
 
     @pytest.mark.parametrize("limits", [{}, {"tpot": 0.018}, {"ttft": 0.1}])
     def test_what_is_not_asked_for_is_no_wall(self, limits):
