@@ -247,7 +247,8 @@ def _batch(plan: ServingPlan) -> float:
 def _batch_words(case: ServingCase, share: float) -> str:
     plan = case.plan
     full = _batch(plan) * plan.decode.lanes * plan.decode_replicas
-    return f"a batch too small: {round(share * full):,} requests decoding, not {round(full):,}"
+    few = max(round(share * full), 1)
+    return f"a batch too small: {few:,} decoding at a time, not {round(full):,}"
 
 
 def _explained(

@@ -85,7 +85,8 @@ def hardware(plan: Setup, tp: int) -> Iterator[Suspect[Setup]]:
     yield suspect("links", "links", host, _on_machine(over_the_host))
     yield suspect("ports", "ports", "one network port for a node", _on_machine(one_port))
     if tp > 1:
-        apart = f"tensor parallelism over two nodes, {tp // 2} chips on each"
+        chips = "one chip" if tp == 2 else f"{tp // 2} chips"
+        apart = f"tensor parallelism over two nodes, {chips} on each"
         yield suspect(
             "links", "nodes", apart, _on_machine(lambda one: spread_over_nodes(one, tp // 2))
         )
