@@ -134,6 +134,7 @@ def test_more_samples_change_little(run):
         (("ban-holds", "--set", "workload.kind=play"), "play"),
         (("ban-holds", "--set", "workload.chips=0"), "workload.chips"),
         (("ban-holds", "--samples", "3"), "--samples"),
+        (("ban-holds", "--samples", "65536"), "64 to 8,192"),
         (("ban-holds", "--set", "first=2035"), "from 2035 to 2032"),
         ((), "SCENARIO"),
     ],

@@ -96,6 +96,13 @@ def test_a_larger_fleet_is_never_further_behind(own, more):
     assert large <= small
 
 
+def test_a_reference_that_shrinks_again_is_met_where_it_first_was_as_large():
+    of = np.arange(2020, 2025)
+    other = np.array([[1.0, 4.0, 16.0, 2.0, 1.0]])
+    behind = years_behind(np.array([[2.0, 20.0]]), other, np.array([2024, 2024]), of)
+    assert behind[0] == pytest.approx([3.5, 0.0])
+
+
 def test_the_first_year_that_is_enough_or_never():
     enough = np.array([[False, True, False, True], [False] * 4])
     assert first_year(enough, YEARS[:4]).tolist() == [2023.0, np.inf]

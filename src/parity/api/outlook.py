@@ -16,8 +16,8 @@ from parity.search.outlook import Planned
 from parity.supply.scenario import Scenario
 from parity.timing.engine import CURRENT_ENGINE, engine
 from parity.timing.software import CURRENT
-from parity.words.asked import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS, sampler, training_run
-from parity.words.outlook import USUAL_SAMPLES, asked
+from parity.words.asked import DEFAULT_GBS, DEFAULT_SEQ, DEFAULT_TOKENS, training_run
+from parity.words.outlook import USUAL_SAMPLES, asked, drawing
 from parity.workload.find import model as find_model
 from parity.workload.flop import flop_per_token
 from parity.workload.request import Request
@@ -41,12 +41,12 @@ def outlook(
     `tsmc-scale-ramp`) or a TOML file. compare: others beside it, joined by commas. years: as in
     `2024..2030`: the first that is shown, the last that is worked out. set_: figures of yours, as
     in `policy=open` or `common.demand_growth=1.2..1.8`. samples: of what is uncertain, 64 to
-    65,536.
+    8,192.
 
     Every figure is the scenario's; an answer has P10, P50 and P90 and names no date as a fact.
     Raises `UnknownName`, `BadFile`, `UsageError`, `MissingFact`, `Infeasible`.
     """
-    drawn, question = sampler(samples), asked(scenario, compare, years, set_)
+    drawn, question = drawing(samples), asked(scenario, compare, years, set_)
     chips = tuple(dict.fromkeys(name for one in question.scenarios for name in one.chips()))
     planned, flop = _planned(question.scenarios[0], chips)
     found = [

@@ -90,27 +90,25 @@ def in_use(bought: Number, life: Number, spread: Number) -> Number:
 
 
 def years_behind(own: Number, other: Number, years: Number, of: Number) -> Number:
-    """How many years ago the other fleet was as large as this one is. [year]
+    """How many years ago the other fleet became as large as this one is. [year]
 
-    own: (samples, years), other: (samples, of), growing. In between the other is taken to grow by
-    an even factor a year. Zero where it was never smaller; infinite where the other was larger
-    from its first year on.
+    own: (samples, years), other: (samples, of). Between its years the other is taken to grow by an
+    even factor. Zero where it never became larger; infinite where it was from its first year on.
     """
     own, other = np.broadcast_arrays(own[:, None, :], other[:, :, None])
-    smaller = other <= own
-    last = np.where(smaller.any(axis=1), of.size - 1 - np.argmax(smaller[:, ::-1], axis=1), 0)
-    upper = np.minimum(last + 1, of.size - 1)
+    larger = other > own
+    upper = np.where(larger.any(axis=1), np.argmax(larger, axis=1), of.size - 1)
+    lower = np.maximum(upper - 1, 0)
 
-    def at(index: Number) -> Number:
+    def log_at(index: Number) -> Number:
         return np.log(np.take_along_axis(other, index[:, None, :], axis=1)[:, 0, :])
 
-    step = at(upper) - at(last)
-    with np.errstate(divide="ignore"):
-        gone = np.log(own[:, 0, :]) - at(last)
-    share = np.where(step > 0, gone / np.where(step > 0, step, 1.0), 0.0)
-    reached = of[last] + np.clip(share, 0.0, 1.0)
-    behind = np.maximum(years - reached, 0.0)
-    return np.where(smaller[:, 0, :], behind, np.inf)
+    step = log_at(upper) - log_at(lower)
+    with np.errstate(divide="ignore"):  # of a fleet of none
+        gone = np.log(own[:, 0, :]) - log_at(lower)
+    share = np.where(step > 0, gone / np.where(step > 0, step, 1.0), 1.0)
+    behind = np.maximum(years - (of[lower] + np.clip(share, 0.0, 1.0)), 0.0)
+    return np.where(larger[:, 0, :], np.inf, np.where(larger.any(axis=1), behind, 0.0))
 
 
 def first_year(enough: Number, years: Number) -> Number:

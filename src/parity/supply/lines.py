@@ -108,7 +108,7 @@ def _dies(
     share: Number,
     draw: Draw,
 ) -> Number:
-    """Dies that can be sold of the wafers that the product has, (samples, years)."""  # fmt: skip
+    """Dies that can be sold of the wafers that the product has, (samples, years)."""
     line = scenario.logic[product.logic]
     for_accelerators = drawn_of(line.share, f"logic.{line.id}.share", draw) if line.share else 1.0
     (die,) = cost.dies
@@ -124,7 +124,7 @@ def _assembled(
     dies: Mapping[str, Number],
     share: Mapping[str, Number],
 ) -> dict[str, Made]:
-    """Chips of the dies and stacks, with what is kept from year to year."""  # fmt: skip
+    """Chips of the dies and stacks, with what is kept from year to year."""
     kinds = {key: one.die or key for key, one in scenario.products.items()}
     origins = {key: one.memory for key, one in scenario.products.items()}
     of_kind, of_origin = _parted(share, kinds), _parted(share, origins)
@@ -274,7 +274,7 @@ def _with_experience(
     """`draw`, with the defects of the product's node as experience leaves them in each year.
 
     The table of nodes has them as they are in the year of learning, or the first of the node.
-    """  # fmt: skip
+    """
     node = recipes[key].dies[0].node
     made: Number = 0.0
     for other, product in scenario.products.items():

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from parity.errors import UsageError, shorten
 from parity.supply.scenario import LAST_YEAR, Scenario
 from parity.supply.scenario_file import check_years, scenario
+from parity.timing.draw import Sampler
+from parity.words.asked import sampler
 
 #: Enough to count in how many cases something holds, to half a percent of them.
 USUAL_SAMPLES = 2048
+#: More take gigabytes and change no figure that is shown.
+MOST_SAMPLES = 8192
 #: More scenarios than this are no longer told apart in a chart.
 MOST_COMPARED = 5
 _YEARS = re.compile(r"\s*(\d{1,15})\s*(?:\.\.|-|–)\s*(\d{1,15})\s*")
@@ -23,6 +27,13 @@ class Asked:
 
     scenarios: tuple[Scenario, ...]
     shown_from: int
+
+
+def drawing(samples: int) -> Sampler:
+    """Draws so many samples. Raises `UsageError` beyond 64 to 8,192."""
+    if samples > MOST_SAMPLES:
+        raise UsageError(f"--samples is {samples}; 64 to {MOST_SAMPLES:,} was expected.")
+    return sampler(samples)
 
 
 def asked(name: str, compare: str | None, years: str | None, typed: Iterable[str]) -> Asked:
