@@ -124,7 +124,8 @@ class TestCharts:
         assert "<figure><svg" in card(Document(sentence="s", parts=(CHART,)))
 
     @pytest.mark.parametrize(
-        ("value", "end"), [(0, 1), (1, 1), (1.1, 2), (37, 40), (99, 100), (101, 200), (0.03, 0.04)]
+        ("value", "end"),
+        [(0, 1), (1, 1), (1.1, 1.2), (37, 40), (99, 100), (101, 120), (1301, 1600), (0.03, 0.04)],
     )
     def test_axes_end_at_round_numbers(self, value, end):
         assert nice_end(value) == pytest.approx(end)

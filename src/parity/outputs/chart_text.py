@@ -50,7 +50,7 @@ def marks(chart: Chart) -> list[str]:
 
 
 def nice_end(value: float) -> float:
-    """The end of an axis from zero: one, two or five times a power of ten, not below `value`."""
+    """The end of an axis from zero, not below `value`: a number whose quarters are round too."""
     if value <= 0:
         return 1.0
     step = 1.0
@@ -58,5 +58,5 @@ def nice_end(value: float) -> float:
         step *= 10
     while step / 10 >= value:
         step /= 10
-    return next(step * share for share in (0.1, 0.2, 0.25, 0.4, 0.5, 0.6, 0.8, 1.0)
+    return next(step * share for share in (0.1, 0.12, 0.16, 0.2, 0.25, 0.4, 0.5, 0.6, 0.8, 1.0)
                 if step * share >= value)  # fmt: skip
