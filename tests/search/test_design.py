@@ -66,7 +66,7 @@ def test_a_design_that_is_a_known_chip_is_as_fast_as_it(name):
 def test_what_cannot_be_done_has_a_reason():
     found = speed(chip("t4"), Work("train", "train", "llama-3.1-405b", 1.0, 8192, 4_194_304, 8))
     assert found.tokens_per_s == 0
-    assert found.reason
+    assert "does not fit" in found.reason
 
 
 @pytest.mark.parametrize(

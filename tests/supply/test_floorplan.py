@@ -96,10 +96,10 @@ def test_the_links_of_a_die_shot_and_of_the_paper():
         (826, 110, 1, True, 6),  # A100
         (814, 121, 1, True, 6),  # H100, H20
         (800, 121, 2, True, 12),  # room for more than the eight of B200
-        (665.6, 110, 2, True, 8),  # Ascend 910C
-        (456.25, 92, 1, True, 4),  # Ascend 910
+        (665.6, 110, 2, True, 12),  # Ascend 910C has eight
+        (456.25, 92, 1, True, 6),  # Ascend 910, two of them dummies
         (100, 121, 1, True, 2),
-        (30, 121, 1, True, 0),
+        (20, 121, 1, True, 0),
         (814, 121, 1, False, 10),
     ],
 )

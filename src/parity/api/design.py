@@ -64,6 +64,7 @@ def design(
         find_portfolio(later),
         tries,
         seed,
+        file or f"--from {start}",
     )
     answer, chip = design_answer(asked, report)
     if chip is None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from parity.catalogue.schema import Chip
+from parity.catalogue.spec import COMMAND_LINE
 from parity.outputs.design_search import searched
 from parity.outputs.design_tables import (
     Shown,
@@ -23,14 +24,14 @@ from parity.outputs.design_tables import (
 )
 from parity.outputs.document import Document, Part
 from parity.outputs.envelope import NOT_FEASIBLE, Answer
-from parity.outputs.fab_tables import cited, percent
+from parity.outputs.fab_tables import cited, inputs_of, percent
 from parity.outputs.figures import marks, ranged
 from parity.record import Fact, Finding
 from parity.search.design import Judged, Objective, judged, score, speeds
 from parity.search.design_space import Report
 from parity.search.portfolio import Portfolio
 from parity.supply import blocks
-from parity.supply.custom import Design, cooling_of
+from parity.supply.custom import Design, cooling_of, recipe
 from parity.supply.custom_chip import as_chip, at_end
 from parity.supply.custom_limits import LITTLE_REST, limits
 from parity.timing.draw import USUAL_SAMPLES
@@ -52,6 +53,7 @@ class Asked:
     later: Portfolio
     tries: int
     seed: int
+    words: str  # of the design, as typed
 
 
 def design_answer(asked: Asked, report: Report | None = None) -> tuple[Answer, Chip | None]:
@@ -84,7 +86,7 @@ def design_answer(asked: Asked, report: Report | None = None) -> tuple[Answer, C
         parts=tuple(parts),
         findings=findings,
         sources=tuple(cited(key) for key in mark),
-        next=_next(asked.design),
+        next=_next(asked),
     )
     content["findings"] = findings
     return Answer(command="chips design", content=content, document=document), chip
@@ -113,7 +115,7 @@ def _broken(asked: Asked, at: Judged, over: Judged, found: tuple[Finding, ...]) 
         sentence=f"{asked.design.name} cannot be made: {_lower(first.message)}",
         parts=(floorplan_table(shown), figures_table(shown)),
         findings=found,
-        next=_next(asked.design),
+        next=(f"parity chips design --from {asked.design.like.id}",),
     )
     content = {"answer": plan_fields(shown), "findings": found}
     return Answer(
@@ -187,7 +189,7 @@ def _unseen(shown: Shown) -> tuple[Finding, ...]:
 
 
 def _inputs(design: Design, at: Judged) -> list[Fact]:
-    """The figures of blocks and energy that a design rests on."""
+    """The figures of blocks, energy and cost that a design rests on."""
     silicon, ports = design.silicon, design.silicon.ports
     energy = blocks.energy()
     cooling = cooling_of(design, at.figures)
@@ -196,13 +198,11 @@ def _inputs(design: Design, at: Judged) -> list[Fact]:
     found += [silicon.array.efficiency, ports.memory.area_mm2, ports.link.area_mm2]
     found += [ports.memory.pj_per_bit, ports.link.pj_per_bit, energy.mac_pj, energy.delivery]
     found += [energy.static_w_per_mm2, blocks.scales()[str(silicon.node.class_nm)].energy]
-    found += [cooling.limit_w, cooling.pue]
+    found += [cooling.limit_w, cooling.usd_per_w, cooling.pue]
+    found += [fact for _, fact in inputs_of(recipe(design)) if fact.source != COMMAND_LINE]
     return [fact for fact in found if fact is not None]
 
 
-def _next(design: Design) -> tuple[str, ...]:
-    start = f"--from {design.like.id}"
-    return (
-        f"parity chips design {start} --optimise tokens/s/$",
-        f"parity chips design {start} --save {design.name}.toml",
-    )
+def _next(asked: Asked) -> tuple[str, ...]:
+    start = f"parity chips design {asked.words}"
+    return (f"{start} --optimise tokens/s/$", f"{start} --save {asked.design.name}.toml")

@@ -59,9 +59,11 @@ def speed(chip: Chip, work: Work) -> Speed:
     """What one of as many chips as it takes does of a piece of work, in the best way there is."""
     try:
         return _trained(chip, work) if work.kind == "train" else _served(chip, work)
-    except (Infeasible, MissingFact) as error:
-        found = getattr(error, "findings", ())
-        return Speed(work, 0.0, reason=found[0].message if found else str(error))
+    except MissingFact as error:
+        return Speed(work, 0.0, reason=f"its {error.field} is not known")
+    except Infeasible as error:
+        errors = [one.message for one in error.findings if one.severity == "error"]
+        return Speed(work, 0.0, reason=(*errors, str(error))[0])
 
 
 def _trained(chip: Chip, work: Work) -> Speed:

@@ -8,6 +8,7 @@ import numpy as np
 
 from parity.catalogue.machine import Draw, Number, central
 from parity.catalogue.schema import DTYPES, Chip
+from parity.catalogue.spec import COMMAND_LINE
 from parity.errors import MissingFact, UsageError
 from parity.record import Fact
 from parity.supply import blocks
@@ -184,7 +185,7 @@ def recipe(design: Design) -> Recipe:
 
 def exact(value: float, unit: str) -> Fact:
     """A figure of the design itself, which has no range."""
-    return Fact(value, value, value, unit, "user", "command line")
+    return Fact(value, value, value, unit, "user", COMMAND_LINE)
 
 
 def making(design: Design, at: Figures, draw: Draw) -> tuple[Cost, Number]:

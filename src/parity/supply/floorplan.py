@@ -16,11 +16,13 @@ from parity.catalogue.machine import Draw, Number, central
 from parity.supply import blocks
 from parity.supply.blocks import Array, Phy
 from parity.supply.tables import Node, drawn
-from parity.supply.wafer import die_shape
+from parity.supply.wafer import RETICLE_HEIGHT_MM
 
 #: From transistors to those counted in density, and from µm² to mm².
 PER_M, UM2_PER_MM2 = 1e6, 1e6
 BITS = 8.0
+#: Length of a die over its width, at most: Ascend 910B measures 31.22 by 21.32 mm.
+MOST_LONG = 1.5
 #: Names of the blocks, in the order of the table.
 BLOCKS = (
     "matrix units", "cores", "network", "SRAM", "HBM PHYs", "links", "host link", "die to die",
@@ -62,9 +64,11 @@ def stacks_at_edge(
     Stacks lie side by side, each with its interface, `edge_mm` of the die, in front of it; the
     outer ones may stand over the corner by the rest. On one die they lie along the two long edges,
     and along the short ones where no other interface needs them (`ends_taken`); dies of a row are
-    joined at their short edges. So A100 and H100 have six, and Ascend 910C eight.
+    joined at their short edges. A die is as long as the field or `MOST_LONG` allow. So A100 and
+    H100 have six places, and Ascend 910 six for its four stacks and two dummies.
     """
-    short, long = sorted(die_shape(die_mm2))
+    long = min(np.sqrt(MOST_LONG * die_mm2), max(RETICLE_HEIGHT_MM, np.sqrt(die_mm2)))
+    short = die_mm2 / long
     side = np.sqrt(stack_mm2)
 
     def along(edge: float) -> int:
