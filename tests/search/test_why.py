@@ -227,6 +227,15 @@ def test_more_of_a_figure_brings_more(trained_on_h100, served_on_h100):
             assert more.held >= less.held - 1e-9, lever
 
 
+def test_the_range_of_an_effect_is_around_it(trained_on_h100):
+    found = [one for one in training_effects(trained_on_h100) if one.span]
+    assert {"compute.dense.bf16", "memory.bandwidth"} <= {one.lever for one in found}
+    for one in found:
+        low, high = one.span
+        assert low - 1e-9 <= one.held <= high + 1e-9, one
+        assert low >= -1e-9, one
+
+
 def test_every_figure_and_choice_is_tried(trained_on_h100, served_on_h100):
     hardware = {
         "compute.dense.bf16", "memory.bandwidth", "memory.capacity", "physical.tdp",

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
-from parity.api.why_plans import fleet, service, training
+from parity.api.why_plans import service, training
 from parity.catalogue.spec import merged, parse_fleet
 from parity.errors import UsageError, shorten
 from parity.outputs.envelope import Answer
@@ -118,7 +118,11 @@ def _answered(given: Mapping[str, Any], followed: str) -> Answer:
     if not given["train"]:
         return service(given, followed)
     batches = merged(parse_fleet(given["on"]))
-    return training(given, batches[0]) if len(batches) == 1 else fleet(given, batches)
+    if len(batches) == 1:
+        return training(given, batches[0])
+    from parity.api.why_fleet import fleet  # what most questions do not load
+
+    return fleet(given, batches)
 
 
 def _followed(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -5,42 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import structs
-
 from parity.catalogue.spec import Batch
-from parity.errors import Infeasible, UsageError
+from parity.errors import Infeasible
 from parity.outputs.envelope import Answer
 from parity.outputs.why import WhyTold, serving_answer, training_answer
-from parity.outputs.why_mixed import FleetTold, fleet_answer
 from parity.record import Finding
 from parity.search.confirm import Trial
 from parity.search.grid import Space
-from parity.search.mixed import best_mixed, common_dtype, fleet_of, mixed_findings
-from parity.search.mixed_days import Deadline, fewest_beside
-from parity.search.mixed_run import stretch_of
 from parity.search.percentiles import at_percentile
 from parity.search.pinned import pinned
 from parity.search.run import run_of
 from parity.search.serving_plan import serve, serving_findings
 from parity.search.why import speed_range, why_serving_plan, why_training_plan
-from parity.search.why_mixed import why_fleet
 from parity.search.why_sweep import axes
 from parity.search.why_training import training_case
 from parity.search.why_waits import at_its_means, waits_of
 from parity.search.why_ways import serving_case
 from parity.words.asked import (
-    asked_dtype,
     sampler,
     stated_failures,
-    step_for_days,
     training_run,
 )
 from parity.words.serving import Said, percentile, serving_chips, serving_question, work
 from parity.words.training import trained
 from parity.workload.find import model as find_model
-
-#: Words that a fleet of several kinds does not take.
-ONE_KIND = ("cluster", "fix", "exhaustive", "sweep", "measured")
 
 
 def training(given: Mapping[str, Any], batch: Batch) -> Answer:
@@ -72,31 +60,6 @@ def training(given: Mapping[str, Any], batch: Batch) -> Answer:
         missed=bool(missed),
     )
     return training_answer(told, case)
-
-
-def fleet(given: Mapping[str, Any], batches: tuple[Batch, ...]) -> Answer:
-    """Why a training run on several kinds of chip is as fast as it is."""
-    named = [f"--{name}" for name in ONE_KIND if given[name]]
-    if named:
-        raise UsageError(f"{' and '.join(named)} of why takes one kind of chip in --on.")
-    run = training_run(
-        given["model"], given["tokens"], given["seq"], given["gbs"],
-        given["software_generation"], given["lora"],
-    )  # fmt: skip
-    stated = stated_failures(given["mtbf"], given["checkpoint"], given["restart"])
-    own, chosen = common_dtype(tuple(batch.chip for batch in batches), asked_dtype(given["dtype"]))
-    arch, era, job = run.arch, run.era, structs.replace(run.job, dtype=own)
-    held, more = fleet_of(batches, given["days"] is not None)
-    if given["days"] is None:
-        found = Deadline(best_mixed(arch, job, held, era, stretch_of(arch, job, era, stated)), ())
-    else:
-        step_s = step_for_days(job, given["days"])
-        found = fewest_beside(arch, job, held, more, era, step_s, stated)
-    about = (*found.missed, *chosen, *mixed_findings(found.plan))
-    told = FleetTold(
-        why_fleet(arch, found.plan, era, stated), arch, about, missed=bool(found.missed)
-    )
-    return fleet_answer(told)
 
 
 def service(given: Mapping[str, Any], followed: str = "") -> Answer:

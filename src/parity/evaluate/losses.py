@@ -21,6 +21,7 @@ import numpy as np
 from msgspec import structs
 
 from parity.catalogue.machine import Machine, Number
+from parity.evaluate.goodput import Goodput
 from parity.evaluate.kernels import Rates, rates
 from parity.evaluate.serving import Loads
 from parity.evaluate.step import Served, Step, draft_time, step
@@ -89,6 +90,13 @@ def _training_seconds(
     slowest, mean, _, _ = stage_seconds(arch, ready.parts, layout, own)
     waits = found.breakdown.bubble_s + ready.parts.microbatches * (sum(slowest.values()) - mean)
     return tuple(float(np.ravel(x)[0]) for x in (found.time_s - waits, found.time_s))  # type: ignore[return-value]
+
+
+def interrupted(step_s: float, lost: Goodput) -> tuple[Rung, ...]:
+    """A step with its part of what slows and interrupts a run: slow chips, then all else. [s]"""
+    whole = step_s / float(np.ravel(lost.fraction)[0])
+    slow = float(np.ravel(lost.lost.stragglers)[0]) * whole
+    return Rung("stragglers", step_s + slow), Rung("interruptions", whole)
 
 
 def serving_rungs(model: Served, layout: Layout, loads: Loads) -> tuple[Rung, ...]:

@@ -6,6 +6,7 @@ from parity.evaluate.classes import Parts
 from parity.evaluate.losses import Rung
 from parity.outputs.why_words import part_rows
 from parity.search.why import Why, bound_of, total
+from parity.search.why_figures import Effect
 from parity.search.why_measured import Measured
 from parity.search.why_sweep import Sweep
 
@@ -33,7 +34,7 @@ def fields_of(why: Why) -> dict[str, object]:
             }
             for pool in why.pools
         ],
-        "effects": list(why.effects),
+        "effects": effects_fields(why.effects),
         "sweep": None if why.sweep is None else sweep_fields(why.sweep),
         "measured": None if why.measured is None else measured_fields(why.measured),
     }
@@ -44,6 +45,23 @@ def losses_fields(rungs: tuple[Rung, ...]) -> list[dict[str, object]]:
     return [
         {"loss": rung.loss, "time_s": rung.time_s, "share": rungs[0].time_s / rung.time_s}
         for rung in rungs
+    ]
+
+
+def effects_fields(effects: tuple[Effect, ...]) -> list[dict[str, object]]:
+    """Every figure and choice with what it does."""
+    return [
+        {
+            "lever": one.lever,
+            "amount": one.amount,
+            "held": one.held,
+            "low": one.span[0] if one.span else None,
+            "high": one.span[1] if one.span else None,
+            "replanned": one.replanned,
+            "layout": one.layout,
+            "hardware": one.hardware,
+        }
+        for one in effects
     ]
 
 

@@ -8,7 +8,7 @@ from parity.layout.layout import describe
 from parity.outputs.document import Bars, Document, Fields, Part
 from parity.outputs.envelope import TARGET_MISSED, Answer
 from parity.outputs.mixed import MANNERS, fleet_text, part_share
-from parity.outputs.why_fields import losses_fields, parts_fields
+from parity.outputs.why_fields import effects_fields, losses_fields, parts_fields
 from parity.outputs.why_words import figure_table, helps, ladder, spanned, spent
 from parity.record import Finding
 from parity.search.why_figures import figures
@@ -61,7 +61,7 @@ def fleet_answer(told: FleetTold) -> Answer:
                 "range": {"low": plan.low_s, "high": plan.high_s, "unit": "s"},
                 "waited_for": why.kinds[why.slowest].part.machine.chip.id,
                 "kinds": [_fields(told, i) for i in range(len(why.kinds))],
-                "effects": list(why.effects),
+                "effects": effects_fields(why.effects),
             },
             "findings": told.findings,
         },

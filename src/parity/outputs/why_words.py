@@ -115,8 +115,11 @@ def figure_table(
     for key in keys:
         cells = [key, values.get(key, "")]
         found = [by.get((key, words_of(factor))) for factor in FACTORS]
-        for one in found:
-            cells += [percent(one.held), percent(one.replanned)] if one else ["—", "—"]
+        for one, factor in zip(found, FACTORS, strict=True):
+            held = percent(one.held) if one else "—"
+            if one and one.span and factor == FACTORS[-1] and held != "0":
+                held += f" ({between(one.span)})"
+            cells += [held, percent(one.replanned) if one else "—"]
         rows.append((*cells, next((one.layout for one in found[::-1] if one), "")))
     columns = ["figure", "now"]
     for factor in FACTORS:
@@ -151,7 +154,13 @@ def helps(effects: tuple[Effect, ...], speed: str) -> str:
     rest = f"; better {named(none)} would bring nothing" if none else ""
     verb = "Half of" if best.lever.endswith(("latency", "launches")) else "Twice"
     watts = " at the same watts" if "compute." in best.lever else ""
-    return f"{verb} {best.lever}{watts} would help most ({percent(gain)} {speed}){rest}."
+    span = f"; {between(best.span)} % with the layout held" if best.span else ""
+    return f"{verb} {best.lever}{watts} would help most ({percent(gain)} {speed}{span}){rest}."
+
+
+def between(span: tuple[float, float]) -> str:
+    """`21–36`, of two shares, in percent."""
+    return f"{significant(100 * span[0], 2)}–{significant(100 * span[1], 2)}"
 
 
 def named(names: list[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.catalogue.machine import Number
 from parity.evaluate.classes import Parts, one_step, serving_parts, training_parts
-from parity.evaluate.losses import Rung, roofs, serving_rungs, training_rungs
+from parity.evaluate.losses import Rung, interrupted, roofs, serving_rungs, training_rungs
 from parity.evaluate.serving import Loads
 from parity.search import why_training, why_ways
 from parity.search.prefill import prompt_load
@@ -19,7 +19,6 @@ from parity.search.serving_range import sampled_most
 from parity.search.uncertainty import p10_p90
 from parity.search.why_figures import Effect
 from parity.search.why_measured import Measured, measured_serving, measured_training
-from parity.search.why_mixed import interrupted
 from parity.search.why_serving import serving_effects
 from parity.search.why_sweep import Axis, Sweep, swept
 from parity.search.why_training import TrainingCase

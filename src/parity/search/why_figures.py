@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.catalogue.figures import LIMITS
-from parity.catalogue.machine import Level, Machine, link_facts, machine
+from parity.catalogue.machine import Draw, Level, Machine, Number, link_facts, machine
 from parity.catalogue.names import figure_path
 from parity.catalogue.spec import override
 from parity.workload.precision import HALVES
@@ -94,6 +94,21 @@ def improved(target: Machine, figure: Figure, factor: float) -> Machine | None:
     if figure.powered and target.tdp_w is not None:
         return replace(better, tdp_w=target.tdp_w * factor)
     return better
+
+
+def more_of(draw: Draw, figure: Figure, factor: float) -> Draw | None:
+    """`draw` with `factor` times as much of a figure; None of what the catalogue does not state."""
+    if figure.value is None or figure.key == HOST_LINK:
+        return None
+    watts = ".tdp"
+    keys = [watts if figure.key == "physical.tdp" else f".{figure.key}"]
+    keys += [watts] if figure.powered else []
+
+    def drawn(key: str, value: float, low: float, high: float) -> Number:
+        found = draw(key, value, low, high)
+        return found * factor if key.endswith(tuple(keys)) else found
+
+    return drawn
 
 
 def stated(target: Machine, key: str, value: float) -> Machine:
@@ -192,6 +207,7 @@ class Effect:
     replanned: float | None
     layout: str = ""  # the new one, where it is another
     hardware: bool = True
+    span: tuple[float, float] | None = None  # P10 and P90 of `held`, where it was sampled
 
     @property
     def size(self) -> float:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.evaluate.classes import Parts, training_parts
-from parity.evaluate.goodput import Goodput, Stated
-from parity.evaluate.losses import Rung, training_rungs
+from parity.evaluate.goodput import Stated
+from parity.evaluate.losses import Rung, interrupted, training_rungs
 from parity.search.mixed import MixedPlan
 from parity.search.mixed_replicas import with_sequences
 from parity.search.mixed_run import way_goodput
@@ -64,13 +64,6 @@ def why_fleet(arch: Architecture, plan: MixedPlan, software: Software, stated: S
     kinds = tuple(_kind(arch, plan, software, i, lost) for i in range(len(own)))
     effects = sorted(fleet_effects(arch, plan, software), key=lambda one: -one.size)
     return FleetWhy(plan, kinds, int(np.argmax(own)), tuple(effects))
-
-
-def interrupted(step_s: float, lost: Goodput) -> tuple[Rung, ...]:
-    """A step with its part of what slows and interrupts a run: slow chips, then all else. [s]"""
-    whole = step_s / _number(lost.fraction)
-    slow = _number(lost.lost.stragglers) * whole
-    return Rung("stragglers", step_s + slow), Rung("interruptions", whole)
 
 
 def _number(value: object) -> float:

@@ -21,16 +21,19 @@ from parity.layout.layout import Layout, describe
 from parity.search.candidates import Candidates, comparable, evaluate
 from parity.search.findings import computes_in
 from parity.search.grid import USUAL, Space, layouts
-from parity.search.train import TrainingPlan, what_binds
+from parity.search.train import TrainingPlan, sampled_times, what_binds
+from parity.search.uncertainty import p10_p90
 from parity.search.why_figures import (
     FACTORS,
     Effect,
     Figure,
     figures,
     improved,
+    more_of,
     ratio,
     words_of,
 )
+from parity.timing.draw import USUAL_SAMPLES
 from parity.timing.software import DIFFERENCES, Software
 from parity.workload.operator import Architecture
 from parity.workload.precision import HALVES
@@ -105,8 +108,20 @@ def _hardware(case: TrainingCase, figure: Figure, factor: float) -> Effect | Non
         new, layout = replanned(case, better, factor)
     return Effect(
         figure.key, words_of(factor), ratio(old, held), ratio(old, min(new, held)),
-        other_layout(case, layout) if new < held else "",
+        other_layout(case, layout) if new < held else "", span=held_span(case, figure, factor),
     )  # fmt: skip
+
+
+def held_span(case: TrainingCase, figure: Figure, factor: float) -> tuple[float, float] | None:
+    """P10 and P90 of what a better figure does to tokens/s, the layout held, over all ranges.
+
+    The same samples are drawn with the figure and without, so that what both share cancels.
+    """
+    better = more_of(USUAL_SAMPLES, figure, factor)
+    if better is None or figure.key == "memory.capacity":
+        return None
+    args = (case.arch, case.plan, case.software)
+    return p10_p90(sampled_times(*args, USUAL_SAMPLES) / sampled_times(*args, better) - 1.0)
 
 
 def seconds(
