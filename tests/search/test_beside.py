@@ -36,7 +36,7 @@ def test_chips_that_suffice_need_nothing_more(words: Fields) -> None:
     assert {one["manner"] for one in found["rows"]} == {"owned"}
 
 
-@pytest.mark.parametrize("words", [{"engine_generation": "current"}, TRAINING])
+@pytest.mark.parametrize("words", EVERY)
 @pytest.mark.parametrize("chip", ["h100", "a100", "h20", "910b"])
 def test_of_one_kind_what_is_missing_is_added(chip: str, words: Fields) -> None:
     alone = parity.match(SMALL, have="32xh100", want=chip, samples=64, **words).to_dict()

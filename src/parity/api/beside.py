@@ -19,28 +19,28 @@ from parity.catalogue.spec import Batch, merged, parse_fleet
 from parity.errors import Infeasible, MissingFact, UsageError
 from parity.evaluate.goodput import Stated
 from parity.layout.layout import describe
-from parity.layout.serving import describe_replica
 from parity.outputs.beside import BesideQuestion, beside_answer
 from parity.outputs.envelope import Answer
 from parity.outputs.matching_fields import MatchQuestion
 from parity.record import Finding
+from parity.search import match_serving as serving
 from parity.search.beside import Added, refused
 from parity.search.beside_fleet import fleet_of
 from parity.search.beside_kinds import Kind, kind_of
 from parity.search.beside_serving import Load, added_serving, load_of, owned_serving
 from parity.search.beside_step import Case, Goal
 from parity.search.beside_training import added_training, owned_training
-from parity.search.beside_units import division
 from parity.search.findings import choose_dtype, note, weak_class
 from parity.search.match import quality
-from parity.search.match_serving import MOST_NARROWED
 from parity.search.mixed import MOST_KINDS, common_dtype
 from parity.search.run import interrupted_times, plan_goodput
 from parity.search.train import best_plans, sampled_times
 from parity.search.uncertainty import once
 from parity.words.asked import Run, rate, step_for_days
 from parity.words.matches import MatchWords
+from parity.words.serving import Asked
 from parity.workload.find import model as find_model
+from parity.workload.operator import Architecture
 
 #: (chips as typed, how many are owned, open_=whether there may be more) -> what they do.
 KindOf: TypeAlias = Callable[..., Kind]
@@ -135,11 +135,11 @@ def _serving(asked: MatchWords) -> Answer:
             raise one.error or Infeasible(f"{batch.text} cannot serve {arch.name}.")
         return kind_of(one.question, owned, one.findings, open_=open_)
 
-    load, divided = _serving_load(asked, kind)
+    load, divided = _serving_load(asked, arch, work)
     kinds, about = _held(batches, kind)
     fleet = fleet_of(kinds)
     found = owned_serving(fleet, load, asked.sampler)
-    few = len(asked.wanted) <= MOST_NARROWED
+    few = len(asked.wanted) <= serving.MOST_NARROWED
     rows: list[Added] = []
     for batch in asked.wanted:
         others = tuple(one for one in kinds if one.machine.chip != batch.chip)
@@ -159,20 +159,21 @@ def _serving(asked: MatchWords) -> Answer:
     return beside_answer(question, found, _labelled(asked, rows), (*arch.findings, *about))
 
 
-def _serving_load(asked: MatchWords, kind: KindOf) -> tuple[Load, str]:
+def _serving_load(asked: MatchWords, arch: Architecture, work: Asked) -> tuple[Load, str]:
     """(the requests/s to serve, stated or as many as the chips of `have` carry; how these are
     divided)
     """
     stated = asked.need().requests_per_s
     if stated is not None or asked.have is None:
         return Load(stated or 1.0), ""
-    own = kind(asked.have, asked.have.count or 1)
-    load = load_of(own)
-    if load.requests_per_s == 0:
-        raise own.refusal or Infeasible(f"{asked.have_text} hold not one replica of {asked.model}.")
-    parts = division(own.able, own.owned)
-    divided = ", ".join(f"{n:,} × {describe_replica(unit.by.layout)}" for unit, n in parts)
-    return replace(load, relative=once(load.relative, asked.sampler)), divided
+    one = asked.candidate(arch, asked.have, work)
+    if one.question is None:
+        raise one.error or Infeasible(f"{asked.have_text} cannot serve {arch.name}.")
+    load = load_of(serving.held(one.question))
+    assert load.held is not None
+    return replace(load, relative=once(load.relative, asked.sampler)), serving.division(
+        load.held.plan
+    )
 
 
 def _held(batches: tuple[Batch, ...], kind: KindOf) -> tuple[tuple[Kind, ...], tuple[Finding, ...]]:

@@ -9,16 +9,17 @@ from itertools import product
 
 import numpy as np
 
-from parity.catalogue.machine import Draw, Machine
+from parity.catalogue.machine import Draw, Machine, machine
 from parity.errors import Infeasible, MissingFact
 from parity.evaluate.mixed import port_bandwidth
-from parity.evaluate.step import multiplied_in
+from parity.evaluate.step import multiplied_in, served
 from parity.record import Finding
 from parity.search.beside_units import Able, Joined, Unit, worthwhile
 from parity.search.match import FASTER
 from parity.search.pools import decoding
-from parity.search.prefill import Prefill, prefills, sampled_pass
+from parity.search.prefill import fewer_prompts, pass_times, prefills, prompts_within
 from parity.search.replica import (
+    Replica,
     Replicas,
     ServingJob,
     best_of,
@@ -27,7 +28,7 @@ from parity.search.replica import (
     replicas,
 )
 from parity.search.serve import sampled_rates
-from parity.search.serving_plan import ServingQuestion
+from parity.search.serving_plan import ANY_S, ServingQuestion
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,19 @@ def kind_of(
     findings: of the gate that the question has passed.
     """
     pool, limit = question.pool, np.inf if open_ else owned
+    soon = replace(pool.job, ttft_s=ANY_S, tpot_s=ANY_S)  # small budgets are tried too
     whole: tuple[Unit, ...] = ()
     standby: tuple[Unit, ...] = ()
     refusal = None
     try:
-        every = replicas(question.arch, pool.job, pool.machine, question.engine, limit)
+        every = replicas(question.arch, soon, pool.machine, question.engine, limit)
         whole = _whole(every, pool.job)
         standby = _standby(every, pool.job)
     except Infeasible as error:
         refusal = error
     kind = Kind(question, owned, limit, Able(whole), standby, refusal, findings)
-    if not pool.job.patient:
-        pairs = tuple(product(*_phases(kind, kind)))
-        kind = replace(kind, able=worthwhile(Able(whole, pairs)))
-    return kind
+    able = Able(whole, tuple(product(*_phases(kind, kind))))
+    return replace(kind, able=able if open_ else worthwhile(able))
 
 
 def _whole(every: Replicas, job: ServingJob) -> tuple[Unit, ...]:
@@ -121,7 +121,7 @@ def _phases(prompts: Kind, tokens: Kind) -> tuple[tuple[Unit, ...], tuple[Unit, 
         alone = decoding(tokens.job)
         second = replicas(two.arch, alone, tokens.machine, two.engine, tokens.most)
         return (
-            tuple(Unit(p.chips, p.requests_per_s, p, prompts.job) for p in first),
+            tuple(Unit(p.chips, p.requests_per_s, p, prompts.job, tokens.machine) for p in first),
             _whole(second, alone),
         )
     return (), ()
@@ -151,11 +151,15 @@ def joined(ours: Kind, theirs: Kind) -> tuple[Joined, ...]:
 def sampled(unit: Unit, draw: Draw) -> Unit:
     """A replica over the ranges of all figures: its rate of shape (samples, 1)."""
     by = unit.by
-    if isinstance(by, Prefill):
-        relative = by.pass_s / np.asarray(sampled_pass(by, draw))
+    if isinstance(by, Replica):
+        rate = sampled_rates(unit.job, by, draw) * by.chips
     else:
-        relative = np.asarray(sampled_rates(unit.job, by, draw)) / by.requests_per_s_per_chip
-    return replace(unit, requests_per_s=unit.requests_per_s * relative[:, None])
+        to = unit.to or by.machine
+        drawn, other = (machine(m.chip, m.cluster_id, draw) for m in (by.machine, to))
+        model = served(by.model.arch, by.model.precision, drawn, by.model.engine, draw)
+        fewer = fewer_prompts(by, model)
+        rate = prompts_within(by, fewer, pass_times([fewer])[0], unit.job.ttft_s, other)
+    return replace(unit, requests_per_s=np.reshape(rate, (-1, 1)))
 
 
 def once_each(draw: Draw) -> Callable[[Unit], Unit]:

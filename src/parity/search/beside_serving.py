@@ -34,6 +34,8 @@ from parity.search.beside_fleet import (
 from parity.search.beside_kinds import Kind, once_each
 from parity.search.beside_units import Unit, division, enough, most
 from parity.search.findings import note
+from parity.search.match_range import sampled_plans
+from parity.search.match_serving import Held, same, ways_of
 from parity.search.mixed import joined_findings
 from parity.search.prefill import Prefill, prompt_load
 from parity.search.serve import bound_by
@@ -51,25 +53,29 @@ def as_stated(draw: Draw) -> Number:  # noqa: ARG001
 
 @dataclass(frozen=True)
 class Load:
-    """Requests/s to be served; relative: over that, for samples, where chips set them. [1]"""
+    """Requests/s to be served; relative: over that, for samples, where chips set them. [1]
+
+    held: the chips that set them.
+    """
 
     requests_per_s: float
     relative: Answering = as_stated
+    held: Held | None = None
 
     def over(self, draw: Draw) -> Number:
         """The requests/s of each sample, () or of shape (samples, 1). [1/s]"""
         return self.requests_per_s * np.reshape(self.relative(draw), (-1, 1))
 
 
-def load_of(kind: Kind) -> Load:
-    """What the chips of a kind carry, as what others have to. 0 where they carry nothing."""
-    used = chosen(kind, division(kind.able, kind.owned))
-    stated = float(most(kind.able, np.float64(kind.owned)))
+def load_of(held: Held) -> Load:
+    """What chips carry by their plan, as what others have to."""
+    ways, stated = ways_of(held.question, held.plan), held.plan.most_requests_per_s
 
     def relative(draw: Draw) -> Number:
-        return np.ravel(most(drawn(used, once_each(draw)).able, np.float64(kind.owned))) / stated
+        (rates,) = sampled_plans([(ways, draw)])
+        return np.max([one.most for one in rates], axis=0) / stated
 
-    return Load(stated, relative)
+    return Load(stated, relative, held)
 
 
 def owned_serving(fleet: Fleet, load: Load, sampler: Sampler = USUAL_SAMPLES) -> Owned:
@@ -110,8 +116,11 @@ def added_serving(
     """
     chip, node, target = new.machine.chip, new.machine.node, load.requests_per_s
     stated = float(np.ravel(carries(fleet))[0]) + float(most(new.able, np.float64(new.owned)))
-    suffices = stated >= target * (1 - 1e-9)
+    twin = load.held if load.held and not fleet.kinds and same(new.question, load.held) else None
+    suffices = stated >= target * (1 - 1e-9) or (twin is not None and new.owned >= twin.chips)
     way, total = (Way(), float(new.owned)) if suffices else best_way(target, fleet, new)
+    if twin and not suffices:  # fewer may do, but nobody asked
+        way, total = Way(), float(twin.chips)
     if not total <= MOST_CHIPS:
         return _wall(fleet, new, load, few=few)
     count = 0 if suffices else int(more_in_nodes(total, new.owned, node))
@@ -123,6 +132,9 @@ def added_serving(
         unit for group in found for kind, unit, _ in group.replicas if kind.machine is new.machine
     ]
     bound = _bound(own[0] if own else found[0].replicas[-1][1])
+    counts = _spread(fleet, new, way, load, sampler, few=few).through(
+        lambda chips: float(more_in_nodes(chips, new.owned, node))
+    )
     return Added(
         chip=chip,
         count=count,
@@ -131,9 +143,7 @@ def added_serving(
         bound_by=bound,
         duties=duties(found),
         idle=_idle(fleet, found),
-        spread=_spread(fleet, new, way, load, sampler, few=few).through(
-            lambda chips: float(more_in_nodes(chips, new.owned, node))
-        ).holding(float(count)),
+        spread=Spread(count, count, count) if twin else counts.holding(float(count)),
         findings=(*new.findings, *serving_findings(found), *_apart(fleet, new)),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from functools import reduce
 
 import numpy as np
 
-from parity.catalogue.machine import Number
+from parity.catalogue.machine import Machine, Number
 from parity.search.prefill import Prefill
 from parity.search.replica import Replica, ServingJob
 from parity.search.serving_plan import WORTH
@@ -35,6 +35,7 @@ class Unit:
     requests_per_s: Number
     by: Replica | Prefill
     job: ServingJob
+    to: Machine | None = None  # that prompts hand their cache to
 
 
 @dataclass(frozen=True)
