@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 import parity
+from parity.api.why import ASIDE
 from parity.apps.commands import match, outlook, plan, rules, why
 
 
@@ -56,3 +57,10 @@ def test_why_has_the_parameters_of_its_function_and_those_of_both_plans():
         for name, parameter in inspect.signature(plan_of).parameters.items():
             if name in theirs and name not in ("model", "on"):
                 assert str(parameter.default) == str(theirs[name].default), name
+
+
+def test_why_can_follow_every_word_of_the_verbs_that_it_follows():
+    theirs = set(inspect.signature(parity.why).parameters) | set(ASIDE)
+    apart = {"owned"}  # read with the rows of the match
+    for followed in (parity.match, parity.plan_train, parity.plan_serve):
+        assert set(inspect.signature(followed).parameters) - theirs - apart == set(), followed

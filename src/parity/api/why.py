@@ -38,7 +38,10 @@ SERVES = {
 #: Words that each set the load: one that is typed takes the place of those that were kept.
 LOADS = ("rps", "concurrency", "users", "trace")
 #: Words of other verbs that say nothing of the plan that is explained.
-ASIDE = ("top", "to", "risk", "pareto", "want", "have", "tokens_per_second", "ladder")
+ASIDE = (
+    "top", "to", "risk", "pareto", "want", "have", "tokens_per_second", "ladder", "equal", "rent",
+    "own",
+)  # fmt: skip
 
 
 def why(
