@@ -66,6 +66,7 @@ def test_every_figure_has_words() -> None:
         ("ampere.widened.4", "what widening 4-bit weights costs on ampere"),
         ("scale-out.achieved_fraction", "what collectives reach of the network"),
         ("software.megatron-2024.issue_s", "the host's time to start an operator"),
+        ("chip_usd: somebody, 2026", "the price of a chip"),
         (
             "engine.vllm-v1.elapsed.NVIDIA/hopper/h100-sxm",
             "how far measured serving is from predictions on h100-sxm",

@@ -118,6 +118,7 @@ def test_what_does_nothing_is_not_named() -> None:
         ("engine.current.elapsed.NVIDIA/hopper/h100-sxm", "model"),
         ("run.restart_s", "scenario"),
         ("hopper.mtbf_hours", "scenario"),
+        ("chip_usd: somebody, 2026", "scenario"),
     ],
 )
 def test_figures_are_of_three_kinds(key: str, kind: str) -> None:

@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from parity.outputs.costing_tables import NAMES
 from parity.outputs.document import Words
 from parity.record import Fact
-from parity.search.uncertainty import KINDS, Kind, Spread
+from parity.search.uncertainty import KINDS, PRICED, Kind, Spread
 from parity.units import significant
 
 #: Figures of a chip, a family or a link, by the end of what they are drawn by: what they are, of
@@ -129,8 +130,8 @@ KIND_WORDS: dict[Kind, str] = {
 #: A kind with less of the variance is not named.
 LEAST_KIND = 0.005
 
-_NAMES = "|".join(map(re.escape, FIGURES))
-_FIGURE = re.compile(rf"(?P<owner>.+?)\.(?P<figure>{_NAMES})(\.(?P<by>[^.]+))?")
+_OWN = "|".join(map(re.escape, FIGURES))
+_FIGURE = re.compile(rf"(?P<owner>.+?)\.(?P<figure>{_OWN})(\.(?P<by>[^.]+))?")
 _GENERATION = re.compile(rf"(software|engine)\.(?P<name>.+)\.(?P<figure>{'|'.join(GENERATIONS)})")
 _MISSES = re.compile(r"(?P<kind>software|engine)\.(?P<name>.+?)\.elapsed\.(.+/)?(?P<of>.+)")
 
@@ -139,6 +140,9 @@ def words(key: str) -> tuple[str, str]:
     """(what a figure is, what would measure it), by the key that it is drawn by."""
     if key in OTHERS:
         return OTHERS[key]
+    if PRICED in key:
+        name = key.split(PRICED)[0]
+        return NAMES.get(name, name), "a quote or a figure of one's own"
     if missed := _MISSES.fullmatch(key):
         what, how = MISSES[missed["kind"]]
         return what.format(owner=missed["of"]), how

@@ -36,6 +36,8 @@ SPECIFIED = (
     ".scale_out.bandwidth", ".tdp",
 )  # fmt: skip
 SCENARIO = "run."
+#: Between the name and the source of a figure of money.
+PRICED = ": "
 #: What differs by less is the same.
 ROUNDING = 1e-12
 #: The ends and the middle of a range.
@@ -237,6 +239,6 @@ def on_lines(deviation: Number, orders: Number) -> Number:
 
 def kind_of(key: str) -> Kind:
     """What kind of figure is drawn by `key`."""
-    if key.startswith(SCENARIO) or key.endswith(".mtbf_hours"):
+    if key.startswith(SCENARIO) or key.endswith(".mtbf_hours") or PRICED in key:
         return "scenario"
     return "specification" if any(part in key for part in SPECIFIED) else "model"
