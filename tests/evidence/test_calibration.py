@@ -8,6 +8,7 @@ import pytest
 import fit_misses as tool
 from parity.evidence.misses import by_class, fit_misses, held, held_ratios, held_unseen
 from parity.evidence.residuals import Residuals, residuals
+from parity.outputs.accuracy_ranges import FEW, calibration, class_table, ratio_table
 from parity.timing.misses import Misses, misses
 
 TASKS = ("training", "serving")
@@ -77,3 +78,22 @@ def test_predictions_as_they_are_printed_are_held_too(errors: Residuals, halves)
     inside = [row.low <= row.measured <= row.high for row in rows]
     assert len(inside) == len(errors.rows)
     assert LEAST <= np.mean(inside) <= MOST_OF_A_CLASS
+
+
+def test_classes_with_few_rows_are_held_nearly_as_well_together(errors: Residuals) -> None:
+    few = [one for one in by_class(errors, held(errors, misses(errors.task))) if one.rows < MANY]
+    rows = sum(one.rows for one in few)
+    assert rows > 50
+    assert sum(one.rows * one.share for one in few) / rows >= 0.65
+
+
+def test_the_page_shows_every_class_and_every_pair(errors: Residuals) -> None:
+    found = calibration(errors.task)
+    whole, few, *classes = class_table([found]).rows
+    assert int(whole[2].replace(",", "")) == len(errors.rows)
+    assert sum(int(row[2]) for row in classes) == len(errors.rows)
+    assert {row[1] for row in classes} == set(errors.generations)
+    assert int(few[2]) == sum(int(row[2]) for row in classes if int(row[2]) < FEW)
+    every, *kinds = ratio_table([found]).rows
+    counts = [int(row[2].replace(",", "")) for row in (every, *kinds)]
+    assert counts[0] == sum(counts[1:]) == len(errors.pairs())

@@ -28,6 +28,8 @@ Two chips that one source measured at the same work: what is missed of the softw
 both and leaves their ratio. *In common* is the part of the variance of the miss that such chips
 share. Of two vendors too few were measured together to find one.
 """
+#: Classes with fewer rows are shown together as well.
+FEW = 40
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def class_table(some: list[Calibration]) -> Table:
         task, sources = one.errors.task, len(set(one.errors.sources))
         shares = percent(float(np.mean(one.inside))), percent(float(np.mean(one.unseen)))
         rows.append((task, "all", f"{len(one.inside):,}", str(sources), "", *shares))
+        rows.append((task, f"those below {FEW} rows", *small(one)))
         unseen = {each.name: each.share for each in by_class(one.errors, one.unseen)}
         for each in by_class(one.errors, one.inside):
             of = one.misses.of(each.name)
@@ -67,6 +70,17 @@ def class_table(some: list[Calibration]) -> Table:
             rows.append((task, each.name, str(each.rows), str(each.sources), miss, *shares))
     columns = ("kind", "class", "rows", "sources", "miss", "in range", "source unknown")
     return Table(columns=columns, rows=tuple(rows), align="llrrlrr")
+
+
+def small(one: Calibration) -> tuple[str, ...]:
+    """Classes with few rows, all of them together, as the rest of a row of the table."""
+    few = [each.name for each in by_class(one.errors, one.inside) if each.rows < FEW]
+    own = np.isin(one.errors.generations, few)
+    sources = len(set(one.errors.sources[own]))
+    shares = (
+        percent(float(np.mean(x[own]))) if own.any() else "" for x in (one.inside, one.unseen)
+    )
+    return f"{own.sum():,}", str(sources), "", *shares
 
 
 def ratio_table(some: list[Calibration]) -> Table:
