@@ -33,8 +33,9 @@ from parity.timing.software import Software
 from parity.workload.operator import Architecture
 from parity.workload.training import TrainingJob
 
-#: The high end of how far engines' times are missed: a plan so many times as fast stands by.
-FASTER = 1.5
+#: Plans so many times as fast stand by: for the high end of how far engines' times are missed, and
+#: for that of a chip whose figures are estimated besides.
+FASTER = (1.5, 2.5)
 #: What stands in the way of a chip that the catalogue does not hold enough of.
 MISSING_FIGURE = "missing figure"
 

@@ -141,20 +141,22 @@ def same(question: ServingQuestion, have: Held) -> bool:
 
 
 def ways_of(question: ServingQuestion, plan: ServingPlan) -> tuple[ServingPlan, ...]:
-    """The plan, and the one that would be the best if latencies were `FASTER` as short.
+    """The plan, and those that would be the best if latencies were `FASTER` as short.
 
-    Where a sample is too slow for the plan's division, it takes the other.
+    Where a sample is too slow for the plan's division, it takes another.
     """
     job = question.pool.job
     if job.patient:
         return (plan,)
-    quick = replace(job, ttft_s=job.ttft_s / FASTER, tpot_s=job.tpot_s / FASTER)
-    own = replace(question, pool=replace(question.pool, job=quick), mode=plan.mode)
-    with suppress(Infeasible):
-        (other,) = candidates(replace(own, top=1))
-        if _division(other) != _division(plan):
-            return plan, replace(other, job=plan.job)
-    return (plan,)
+    ways = [plan]
+    for faster in FASTER:
+        quick = replace(job, ttft_s=job.ttft_s / faster, tpot_s=job.tpot_s / faster)
+        own = replace(question, pool=replace(question.pool, job=quick), mode=plan.mode)
+        with suppress(Infeasible):
+            (other,) = candidates(replace(own, top=1))
+            if all(_division(other) != _division(way) for way in ways):
+                ways.append(replace(other, job=plan.job))
+    return tuple(ways)
 
 
 def _division(plan: ServingPlan) -> tuple[object, ...]:
