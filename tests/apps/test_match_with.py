@@ -48,6 +48,7 @@ def test_where_no_number_does_the_exit_code_says_so(run):
         (("match", "llama-3.1-8b", "--with", "8xa100"), "needs a target"),
         (("match", "llama-3.1-8b", "--with", "8xa100", "--days", "9"), "--train"),
         ((*SERVING, "--with", "0xa100"), "whole number from 1"),
+        ((*TRAINING, "--with", "9000000xa100"), "one job takes"),
         ((*SERVING, "--with", ""), "names no chip"),
         ((*SERVING, "--with", "8xa100", "--mode", "aggregated"), "leave --mode out"),
         ((*SERVING, "--with", "8xa100", "--equal", "cost"), "not money"),

@@ -34,7 +34,7 @@ from parity.search.findings import choose_dtype, note, weak_class
 from parity.search.match import quality
 from parity.search.mixed import MOST_KINDS, common_dtype
 from parity.search.run import interrupted_times, plan_goodput
-from parity.search.train import best_plans, sampled_times
+from parity.search.train import MOST_CHIPS, best_plans, sampled_times
 from parity.search.uncertainty import once
 from parity.words.asked import Run, rate, step_for_days
 from parity.words.matches import MatchWords
@@ -74,6 +74,11 @@ def beside(asked: MatchWords, *, ladder: bool) -> Answer:
 
 def _training(asked: MatchWords) -> Answer:
     run, batches = asked.training(), owned_chips(asked.owned or "")
+    for batch in batches:
+        if (batch.count or 0) > MOST_CHIPS:
+            raise UsageError(
+                f"`--with {batch.text}` is more than the {MOST_CHIPS:,} chips that one job takes."
+            )
     goal, divided, about = _training_goal(run, asked)
     held = tuple((machine(batch.chip), batch.count or 0) for batch in batches)
     own, _ = common_dtype(tuple(batch.chip for batch in batches), asked.dtype)

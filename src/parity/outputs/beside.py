@@ -14,8 +14,9 @@ from parity.outputs.matching_parts import FEW_ROWS
 from parity.outputs.prices import price_fields
 from parity.outputs.unknowns import most_of, range_fields, uncertainty_fields
 from parity.record import Finding
-from parity.search.beside import MISSING_FIGURE, Added, Duty, Owned
+from parity.search.beside import Added, Duty, Owned
 from parity.search.findings import CODES
+from parity.search.match import MISSING_FIGURE
 from parity.search.run import SECONDS_A_DAY
 from parity.search.serving_plan import latency_words
 from parity.search.train import MOST_CHIPS

@@ -10,12 +10,10 @@ from parity.catalogue.machine import Number
 from parity.catalogue.schema import Chip
 from parity.errors import Infeasible, MissingFact
 from parity.record import Finding
+from parity.search.match import MISSING_FIGURE
 from parity.search.train import MOST_CHIPS, in_nodes
 from parity.search.uncertainty import Spread
 from parity.search.walls import Obstacle
-
-#: What stands in the way of a chip that the catalogue does not hold enough of.
-MISSING_FIGURE = "missing figure"
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def added(way: Way, more: Machine) -> int:
 def _replicas(case: Case, target: Machine, owned: int) -> list[tuple[int, Replicas]]:
     """Layouts of an owned kind, of all its chips and of numbers that divide by more."""
     steps = [target.node * n for n in powers_of_two(max(owned // target.node, 1))]
-    counts = {owned, *(owned // step * step for step in steps)} - {0}
+    counts = sorted({owned, *(owned // step * step for step in steps)} - {0})
     found = [
         (count, replicas_of(case.arch, case.job, target, case.software, count)) for count in counts
     ]
