@@ -14,8 +14,7 @@ from parity.api.serve import plan_serve
 from parity.catalogue.load import chip, chips
 from parity.catalogue.machine import machine
 from parity.economics.hourly import at_work, drawn_hour
-from parity.economics.quotes import NoPrice
-from parity.errors import Infeasible, MissingFact, UnknownName, UsageError
+from parity.errors import Infeasible, MissingFact, NoPrice, UnknownName, UsageError
 from parity.evaluate.serving import steady_state
 from parity.evaluate.step import served
 from parity.evaluate.together import Ask, alike, steady_states

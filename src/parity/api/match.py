@@ -10,8 +10,6 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from parity.api.beside import beside, owned_chips
-from parity.api.ladder import ladder_of
 from parity.catalogue.machine import machine
 from parity.catalogue.spec import Batch
 from parity.errors import UsageError
@@ -114,8 +112,12 @@ def match(
     supply = asked_supply(to, risk)
     chips = [batch.chip for batch in asked.wanted]
     if owned is not None:
+        from parity.api.beside import beside
+
         answer = beside(asked, ladder=ladder)
     elif ladder:
+        from parity.api.ladder import ladder_of
+
         answer = ladder_of(asked)
         chips += [asked.have.chip] if asked.have else []
     elif train:
@@ -131,6 +133,8 @@ def _wanted(want: str | None, owned: str | None) -> tuple[Batch, ...]:
         return many_kinds(want)
     if owned is None:
         raise UsageError("--want names the chips to count, as in `--want h20,a100`.")
+    from parity.api.beside import owned_chips
+
     return tuple(structs.replace(batch, count=None) for batch in owned_chips(owned))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
@@ -99,6 +100,7 @@ def chip_hours(chip: Chip, draw: Draw, on: date | None = None) -> dict[str, Fact
     return {basis.name: _hour(basis, draw) for basis in at_work(chip, on)}
 
 
+@lru_cache(maxsize=512)
 def at_work(chip: Chip, on: date | None = None) -> tuple[Basis, ...]:
     """The figures of a chip-hour at work all day, owned, with power as in the US, and rented.
 

@@ -124,7 +124,8 @@ def steady_state(
     context = request.reserved_context if engine.reserves_output else request.mean_context
     kept = (decoding + np.minimum(begun, 1.0)) * layout.pp
     cache = cache_per_request(model, layout, context) * kept
-    free = room_for_cache(model, layout, token_budget)
+    weights = weights_per_chip(model, layout)
+    free = room_for_cache(model, layout, token_budget, weights)
     return Steady(
         decoding=decoding,
         prompt=prompt,
@@ -137,7 +138,7 @@ def steady_state(
         ttft_s=wait + served_s,
         requests_per_s=rate,
         concurrency=lanes * (decoding + begun),
-        weight_bytes=weights_per_chip(model, layout),
+        weight_bytes=weights,
         cache_bytes=cache,
         room_bytes=free,
         fits=cache <= free,

@@ -68,8 +68,14 @@ def workspace_per_chip(model: Served, layout: Layout, token_budget: Number) -> N
     return model.engine.workspace_bytes + live + scores
 
 
-def room_for_cache(model: Served, layout: Layout, token_budget: Number) -> Number:
-    """Bytes of a chip that remain for the cache; below zero where the model does not fit. [byte]"""
+def room_for_cache(
+    model: Served, layout: Layout, token_budget: Number, weights: Number | None = None
+) -> Number:
+    """Bytes of a chip that remain for the cache; below zero where the model does not fit. [byte]
+
+    weights: on the chip, where they are known.
+    """
     usable = model.machine.driver_bytes * model.engine.memory_share
-    taken = weights_per_chip(model, layout) + workspace_per_chip(model, layout, token_budget)
+    held = weights_per_chip(model, layout) if weights is None else weights
+    taken = held + workspace_per_chip(model, layout, token_budget)
     return (usable - taken) * model.engine.cache_share

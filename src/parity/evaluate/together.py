@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -152,14 +153,10 @@ def _joined(parts: Sequence[Any], column: Callable[[Sequence[Number]], Number]) 
     if isinstance(first, dict):
         return {key: _joined([part[key] for part in parts], column) for key in first}
     if is_dataclass(first) or isinstance(first, msgspec.Struct):
-        names = (
-            first.__struct_fields__
-            if isinstance(first, msgspec.Struct)
-            else [f.name for f in fields(first)]
-        )
+        own_type: Any = type(first)
+        names = _names(own_type)
         own = {name: _joined([getattr(part, name) for part in parts], column) for name in names}
-        kind: Any = type(first)
-        return kind(**own)
+        return own_type(**own)
     return first
 
 
@@ -168,6 +165,14 @@ def taken(whole: Any, at: slice | Number, count: int) -> Any:  # noqa: ANN401
     if isinstance(whole, np.ndarray):
         return whole[..., at] if whole.ndim and whole.shape[-1] == count else whole
     if is_dataclass(whole) and not isinstance(whole, type):
-        own = {f.name: taken(getattr(whole, f.name), at, count) for f in fields(whole)}
-        return type(whole)(**own)
+        kind: Any = type(whole)
+        return kind(*[taken(getattr(whole, name), at, count) for name in _names(kind)])
     return whole
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """The fields of a record."""
+    if issubclass(kind, msgspec.Struct):
+        return tuple(kind.__struct_fields__)
+    return tuple(f.name for f in fields(kind))

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from parity.catalogue.machine import Machine, Number
 from parity.errors import Infeasible
-from parity.evaluate.step import served
+from parity.evaluate.step import Served, served
 from parity.evaluate.together import Ask, steady_states
 from parity.layout.layout import Column
 from parity.record import Finding
@@ -83,7 +83,10 @@ def best_pools(
     Raises `Infeasible` with P105 or P106.
     """
     if known is None:
-        ahead, behind = phases(arch, prompts, tokens, engine, shared)
+        one, other = (
+            served(arch, pool.job.precision, pool.machine, engine) for pool in (prompts, tokens)
+        )
+        ahead, behind = phases((one, other), prompts, tokens, shared)
         answers = at_steady_state(behind, *steady_states([behind]))
         known = Phases(ahead, pass_times([ahead])[0], answers)
     first = soon_enough(known.passes, known.pass_s, prompts.job, tokens.machine)
@@ -124,14 +127,15 @@ class Phases:
 
 
 def phases(
-    arch: Architecture, prompts: Pool, tokens: Pool, engine: Engine, shared: int | None = None
+    models: tuple[Served, Served], prompts: Pool, tokens: Pool, shared: int | None = None
 ) -> tuple[Ask, Ask]:
-    """The ways of each phase, to be evaluated. Raises `Infeasible` with P105."""
+    """The ways of each phase, to be evaluated. models: on the chips of either pool.
+
+    Raises `Infeasible` with P105.
+    """
     most = [shared or pool.chips or np.inf for pool in (prompts, tokens)]
-    first, second = (
-        served(arch, pool.job.precision, pool.machine, engine) for pool in (prompts, tokens)
-    )
-    return passes(first, prompts.job, most[0]), ways(second, decoding(tokens.job), most[1])
+    ahead = passes(models[0], prompts.job, most[0])
+    return ahead, ways(models[1], decoding(tokens.job), most[1])
 
 
 def decoding(job: ServingJob) -> ServingJob:

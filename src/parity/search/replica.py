@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -145,22 +146,29 @@ def divisions(arch: Architecture, target: Machine, most_chips: float) -> Layout:
     tp within a scale-up domain or node; stages across; experts over ranks that hold requests of
     their own (attention data parallelism), over the tensor-parallel group, or not at all.
     """
-    heads = max(arch.num_attention_heads, 1)
     sram = target.chip.memory.kind == "SRAM"
     widest = WIDEST_SRAM if sram else WIDEST_EXPERTS if arch.num_experts else WIDEST_REPLICA
-    most = min(most_chips, widest)
-    layers = arch.num_hidden_layers
+    heads = max(arch.num_attention_heads, 1)
+    sizes = (heads, arch.num_hidden_layers, arch.num_experts)
+    return _divisions(*sizes, min(most_chips, widest), target.closest, sram=sram)
+
+
+@lru_cache(maxsize=64)
+def _divisions(
+    heads: int, layers: int, experts: int, most: float, closest: int, *, sram: bool
+) -> Layout:
+    """The same for all models and chips that are alike in this."""
     stages = range(1, layers + 1) if sram else (p for p in (1, 2, 4, 8, 16) if p <= layers)
-    axes: Columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, target.closest)))
+    axes: Columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, closest)))
     axes = cross(axes, "pp", list(stages))
-    ranks = [2**i for i in range(9)] if arch.num_experts else [1]
+    ranks = [2**i for i in range(9)] if experts else [1]
     axes = cross(axes, "dp", ranks)
     axes = keep(axes, axes["tp"] * axes["pp"] * axes["dp"] <= most)
-    if arch.num_experts:
+    if experts:
         axes = cross(axes, "spread", [0, 1])
         wide = axes["spread"] * axes["tp"] * axes["dp"]
         axes["ep"] = np.where(wide > 0, wide, 1)
-        legal = (wide <= arch.num_experts) & ((axes["dp"] == 1) | (wide > 0))
+        legal = (wide <= experts) & ((axes["dp"] == 1) | (wide > 0))
         axes = keep(axes, legal & (wide != 1))
         axes.pop("spread")
     none = np.zeros_like(axes["tp"])

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.catalogue.machine import Number
-from parity.search.replay import BLOCK_TOKENS
 from parity.search.serve import ServingPlan
 from parity.workload.traffic import (
     Lengths,
@@ -60,6 +59,8 @@ def traffic_for(plan: ServingPlan, amount: float, vary: Variation, seed: int = 0
         turn_s = plan.ttft_s + float(request.output_tokens) * plan.tpot_s + need.think_s
         found = replace(found, arrival_s=np.minimum(np.arange(count) / people, 1.0) * turn_s)
     shared = float(request.cached_tokens / request.input_tokens)
+    from parity.search.replay import BLOCK_TOKENS  # with the simulator, which takes long to load
+
     return with_shared_prefix(found, shared, block_tokens=BLOCK_TOKENS) if shared else found
 
 

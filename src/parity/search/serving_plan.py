@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,11 +14,10 @@ from parity.catalogue.machine import Machine
 from parity.errors import Infeasible
 from parity.evaluate.energy import chip_power
 from parity.evaluate.kernels import rates
-from parity.evaluate.step import served
+from parity.evaluate.step import Served, served
 from parity.evaluate.together import Ask, steady_states
 from parity.layout.serving import describe_replica
 from parity.record import Finding
-from parity.search.confirm import Confirmed
 from parity.search.findings import note, unmeasured, weak_figures
 from parity.search.gate import Choice, Gate
 from parity.search.pools import Phases, Pool, best_pools, phases
@@ -30,6 +29,9 @@ from parity.search.serve import Need, ServingPlan, best_of
 from parity.timing.engine import Engine
 from parity.units import render, significant
 from parity.workload.operator import Architecture
+
+if TYPE_CHECKING:  # what only simulated questions load
+    from parity.search.confirm import Confirmed
 
 Mode = Literal["auto", "aggregated", "disaggregated"]
 #: Two pools must serve so much more, or on so many chips fewer, to be worth their trouble.
@@ -90,17 +92,24 @@ class ServingQuestion:
             known=known, full=self.full,
         )  # fmt: skip
 
+    @cached_property
+    def model(self) -> Served:
+        """The model on the chips of the pool."""
+        return served(self.arch, self.pool.job.precision, self.pool.machine, self.engine)
+
     def ask_ways(self) -> Ask:
         """The same, to be evaluated. Raises `Infeasible` with P105."""
         pool = self.pool
         job = replace(pool.job, ttft_s=ANY_S, tpot_s=ANY_S)
-        model = served(self.arch, job.precision, pool.machine, self.engine)
-        return ways(model, job, pool.chips or np.inf)
+        return ways(self.model, job, pool.chips or np.inf)
 
     def ask_phases(self) -> tuple[Ask, Ask]:
         """Every way to do each phase by itself, to be evaluated. Raises `Infeasible` with P105."""
-        pool = self.pool
-        return phases(self.arch, self.prompts or pool, pool, self.engine, self.shared)
+        pool, first = self.pool, self.model
+        if self.prompts:
+            own = self.prompts
+            first = served(self.arch, own.job.precision, own.machine, self.engine)
+        return phases((first, self.model), self.prompts or pool, pool, self.shared)
 
 
 @dataclass(frozen=True)

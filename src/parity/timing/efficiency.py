@@ -137,29 +137,12 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str =
     stored: the dtype of weights, where it is another.
     """
     data = book()
-    chip, family = machine.chip.id, machine.chip.family
-    if chip not in data.chips and machine.chip.like:
-        chip = machine.chip.like
-    own = data.chips.get(chip, Curves())
-    steps = [
-        (chip, own),
-        (own.like, data.chips.get(own.like, Curves())),
-        (family, data.families.get(family, Curves())),
-        (family, data.prior),
-    ]
+    name_of = machine.chip.id
+    if name_of not in data.chips and machine.chip.like:
+        name_of = machine.chip.like
 
     def pick(name: str, by: str = dtype) -> tuple[str, Any]:
-        """The owner of a figure with its key, and the figure."""
-        for owner, curves in steps:
-            found = getattr(curves, name)
-            if not isinstance(found, dict):
-                if found is not None:
-                    return f"{owner}.{name}", found
-                continue
-            for key in (by, width(by)):
-                if key in found:
-                    return f"{owner}.{name}.{key}", found[key]
-        raise AssertionError(f"the prior lacks {name}")
+        return _figure(name_of, machine.chip.family, name, by)
 
     def number(name: str, by: str = dtype) -> Number:
         key, c = pick(name, by)
@@ -189,6 +172,31 @@ def efficiency(machine: Machine, dtype: str, draw: Draw = central, stored: str =
         launch_s=number("launch_s"),
         basis=f"{key.split('.gemm')[0]} {dtype}: {gemm.provenance}, {data.sources[gemm.source]}",
     )
+
+
+@cache
+def _figure(chip: str, family: str, name: str, by: str) -> tuple[str, Any]:
+    """The owner of a figure with its key, and the figure: the chip's own, else its family's, else
+    that of the prior. by: a dtype.
+    """
+    data = book()
+    own = data.chips.get(chip, Curves())
+    steps = (
+        (chip, own),
+        (own.like, data.chips.get(own.like, Curves())),
+        (family, data.families.get(family, Curves())),
+        (family, data.prior),
+    )
+    for owner, curves in steps:
+        found = getattr(curves, name)
+        if not isinstance(found, dict):
+            if found is not None:
+                return f"{owner}.{name}", found
+            continue
+        for key in (by, width(by)):
+            if key in found:
+                return f"{owner}.{name}.{key}", found[key]
+    raise AssertionError(f"the prior lacks {name}")
 
 
 def flash_share(machine: Machine, version: int, draw: Draw = central) -> Number:
