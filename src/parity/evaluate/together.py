@@ -96,13 +96,11 @@ def alike(model: Served) -> Hashable:
     """What is the same for models that differ in numbers only."""
     own = model.machine
     levels = tuple((is_near(level), shape(level)) for level in own.levels)
-    kind = own.chip.memory.kind
     rates = tuple(
-        (kept, r.dtype, r.weight_bytes, r.cast, r.units > 0, r.tiling is None)
+        (kept, r.dtype, r.weight_bytes, r.cast, r.tiling is None)
         for kept, r in sorted(model.by_dtype.items())
     )
-    memory = kind if kind in ("SRAM", "GDDR6") else ""
-    return (id(model.arch), model.precision, model.engine.name, levels, memory, rates)
+    return (id(model.arch), model.precision, model.engine.name, levels, rates)
 
 
 def together(models: Sequence[Served], widths: Sequence[int]) -> Served:
@@ -113,9 +111,10 @@ def together(models: Sequence[Served], widths: Sequence[int]) -> Served:
         return _column(values, widths)
 
     own = [model.machine for model in models]
+    shown = own[0].driver_bytes / own[0].memory_bytes  # of the kind of memory of the first
     machine = replace(
         own[0],
-        memory_bytes=column([one.memory_bytes for one in own]),
+        memory_bytes=column([one.driver_bytes for one in own]) / shown,
         memory_bandwidth_bytes_per_s=column([one.memory_bandwidth_bytes_per_s for one in own]),
         levels=_joined([one.levels for one in own], column),
     )

@@ -82,10 +82,12 @@ def step_works(
         case Linear(experts=e) if e > 1:
             return [(_experts(op, layout, tokens, hottest), True)]
         case Attention():
-            return [
-                (_cached_attention(op, layout, load, kv_bytes), decoding),
-                (_prompt_attention(op, layout, load), prompting),
-            ]
+            found: list[tuple[Work, Number]] = []
+            if np.any(decoding):
+                found.append((_cached_attention(op, layout, load, kv_bytes), decoding))
+            if np.any(prompting):
+                found.append((_prompt_attention(op, layout, load), prompting))
+            return found
         case Recurrence():
             kept = state_bytes(op, kv_bytes)  # read and written
             asked = load.decode_tokens

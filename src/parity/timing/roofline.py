@@ -88,7 +88,7 @@ def gemm_shape_efficiency(
     if tiling is None:
         return 1.0
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
-    waved, best = np.all(units), 0.0
+    waved, whole, best = np.any(units), np.all(units), 0.0
     area, depth = m * n, k
     for (rows, columns), rate in zip(TILES, tiling.rates, strict=True):
         tiles = np.ceil(m / rows) * np.ceil(n / columns)
@@ -97,7 +97,7 @@ def gemm_shape_efficiency(
             every = tiles * batch
             most = np.maximum(k / tiling.split_depth, 1.0)
             pieces = np.minimum(np.maximum(np.floor(units / every), 1.0), most)
-            waves = every * pieces / units
+            waves = every * pieces / (units if whole else np.where(units > 0, units, every))
             padding = padding * (1 + tiling.idle_share * (np.ceil(waves) / waves - 1))
             depth = k / pieces
         best = np.maximum(best, rate * depth / (padding * (depth + tiling.prologue)))
