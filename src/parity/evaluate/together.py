@@ -131,13 +131,14 @@ def together(models: Sequence[Served], widths: Sequence[int]) -> Served:
 def _column(values: Sequence[Number], widths: Sequence[int]) -> Number:
     """The values side by side, each as often as its width; one of them where all are the same."""
     first = values[0]
+    rows = max(np.shape(value)[0] if np.ndim(value) else 0 for value in values)
+    if not rows:
+        alike = all(value == first for value in values)
+        return first if alike else np.repeat(np.array(values), widths)
     if all(value is first or np.array_equal(value, first) for value in values):
         return first
-    rows = max(np.shape(value)[0] if np.ndim(value) else 0 for value in values)
-    shapes = [(rows, width) if rows else (width,) for width in widths]
-    return np.concatenate(
-        [np.broadcast_to(v, shape) for v, shape in zip(values, shapes, strict=True)], axis=-1
-    )
+    columns = [value if np.ndim(value) else np.full((rows, 1), value) for value in values]
+    return np.repeat(np.concatenate(columns, axis=1), widths, axis=1)
 
 
 def _joined(parts: Sequence[Any], column: Callable[[Sequence[Number]], Number]) -> Any:  # noqa: ANN401

@@ -157,8 +157,9 @@ def divisions(arch: Architecture, target: Machine, most_chips: float) -> Layout:
 def _divisions(
     heads: int, layers: int, experts: int, most: float, closest: int, *, sram: bool
 ) -> Layout:
-    """The same for all models and chips that are alike in this."""
-    stages = range(1, layers + 1) if sram else (p for p in (1, 2, 4, 8, 16) if p <= layers)
+    """The same for all models and chips that are alike in this; many stages 6 % apart."""
+    deep = sorted({min(layers, round(b)) for b in BATCHES if b >= 1} | {layers})
+    stages = deep if sram else (p for p in (1, 2, 4, 8, 16) if p <= layers)
     axes: Columns = cross({}, "tp", divisors(heads, min(WIDEST_REPLICA, closest)))
     axes = cross(axes, "pp", list(stages))
     ranks = [2**i for i in range(9)] if experts else [1]
