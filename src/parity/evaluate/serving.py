@@ -161,10 +161,17 @@ def _room(
     room = np.asarray(token_budget, dtype=float)
     new, queries = request.new_tokens, request.drafted + 1.0
     if _shared(model):
-        flow = new / np.maximum(request.decode_steps, 1e-9)
-        decoding = np.minimum(decoding, room / (queries + flow))
+        decoding = np.minimum(decoding, most_decoding(model, request, token_budget))
         room = np.maximum(room - decoding * queries, 1.0)
     return decoding, room if model.engine.chunked else np.maximum(room, new)
+
+
+def most_decoding(model: Served, request: Request, token_budget: Number) -> Number:
+    """Requests of a lane that a budget lets decode beside the prompts that they bring. [1]"""
+    if not _shared(model):
+        return np.full_like(np.asarray(token_budget, dtype=float), np.inf)
+    flow = request.new_tokens / np.maximum(request.decode_steps, 1e-9)
+    return np.asarray(token_budget, dtype=float) / (request.drafted + 1.0 + flow)
 
 
 def waited(mean_s: Number, alone_s: Number, percentile: int) -> Number:

@@ -10,7 +10,7 @@ import numpy as np
 
 from parity.catalogue.machine import Draw, Machine, Number, central
 from parity.errors import Infeasible
-from parity.evaluate.serving import Steady, steady_state
+from parity.evaluate.serving import Steady, most_decoding, steady_state
 from parity.evaluate.serving_memory import cache_per_request, room_for_cache
 from parity.evaluate.step import Served, multiplied_in, served
 from parity.evaluate.together import Ask, steady_states, taken
@@ -217,7 +217,9 @@ def ways(
     axes = cross(axes, "batch", range(len(tried)))
     axes = cross(axes, "budget", _budgets(engine, job))
     held = _most_held(model, job.request, layout)
-    axes = keep(axes, tried[axes["batch"]] <= np.maximum(held[axes["at"]], 1.0))
+    full = most_decoding(model, job.request, axes["budget"])  # more change nothing
+    useful = axes["batch"] <= np.searchsorted(tried, full)
+    axes = keep(axes, useful & (tried[axes["batch"]] <= np.maximum(held[axes["at"]], 1.0)))
     batch, budget = tried[axes["batch"]], axes["budget"].astype(float)
     return Ask(model, layout.take(axes["at"]), job.request, (batch, budget))
 

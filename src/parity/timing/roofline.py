@@ -90,12 +90,12 @@ def gemm_shape_efficiency(
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
     waved, whole, best = np.any(units), np.all(units), 0.0
     area, depth = m * n, k
+    most = np.maximum(k / tiling.split_depth, 1.0)
     for (rows, columns), rate in zip(TILES, tiling.rates, strict=True):
         tiles = np.ceil(m / rows) * np.ceil(n / columns)
         padding = tiles * (rows * columns) / area
         if waved:
             every = tiles * batch
-            most = np.maximum(k / tiling.split_depth, 1.0)
             pieces = np.minimum(np.maximum(np.floor(units / every), 1.0), most)
             waves = every * pieces / (units if whole else np.where(units > 0, units, every))
             padding = padding * (1 + tiling.idle_share * (np.ceil(waves) / waves - 1))
