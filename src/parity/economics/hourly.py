@@ -92,6 +92,7 @@ def per_chip_hour(chip: Chip, draw: Draw, on: date | None = None) -> tuple[str, 
     return next(iter(chip_hours(chip, draw, on).items()), None)
 
 
+@lru_cache(maxsize=512)
 def chip_hours(chip: Chip, draw: Draw, on: date | None = None) -> dict[str, Fact]:
     """A chip-hour at work all day: `own`, with power as in the US, and `rent`, on demand. [USD/h]
 

@@ -24,7 +24,7 @@ from parity.workload.request import Request
 
 T = TypeVar("T")
 #: Numbers of one array: more leave the caches of a core, fewer cost more calls than arithmetic.
-MOST_NUMBERS = 65_536
+MOST_NUMBERS = 32_768
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ class Layout:
 
     def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Layout:
         """The layouts at `index` of the last dimension."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Layout(**{k: v if v.ndim > 1 else v[index] for k, v in own.items()})
+        own = (getattr(self, name) for name in _AXES)
+        return Layout(*[column if column.ndim > 1 else column[index] for column in own])
 
     def rows(self, mask: NDArray[np.bool_] | None = None) -> Layout:
         """The layouts where `mask`, of `shape`, holds, one after another along one dimension."""
@@ -93,6 +93,9 @@ class Layout:
     def __len__(self) -> int:
         """Divisions of a layer: entries of the last dimension."""
         return len(self.tp)
+
+
+_AXES = tuple(f.name for f in fields(Layout))
 
 
 def columns(**given: Column) -> Layout:
