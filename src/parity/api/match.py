@@ -111,20 +111,22 @@ def match(
     )  # fmt: skip
     supply = asked_supply(to, risk)
     chips = [batch.chip for batch in asked.wanted]
-    if owned is not None:
+    if ladder and asked.have and owned is None:
+        chips.append(asked.have.chip)
+    answer = with_supply(_answered(asked, ladder=ladder), chips, supply)
+    return structs.replace(answer, question=spoke)
+
+
+def _answered(asked: MatchWords, *, ladder: bool) -> Answer:
+    if asked.owned is not None:
         from parity.api.beside import beside
 
-        answer = beside(asked, ladder=ladder)
-    elif ladder:
+        return beside(asked, ladder=ladder)
+    if ladder:
         from parity.api.ladder import ladder_of
 
-        answer = ladder_of(asked)
-        chips += [asked.have.chip] if asked.have else []
-    elif train:
-        answer = _training(asked)
-    else:
-        answer = _serving(asked)
-    return structs.replace(with_supply(answer, chips, supply), question=spoke)
+        return ladder_of(asked)
+    return _training(asked) if asked.train else _serving(asked)
 
 
 def _wanted(want: str | None, owned: str | None) -> tuple[Batch, ...]:
