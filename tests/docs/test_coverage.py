@@ -33,7 +33,7 @@ NAMED = (
 )  # fmt: skip
 #: Lists and objects that the page describes in one row.
 WHOLE = (
-    "memory", "chips[].prices[]", "answer.rows[].layout", "answer.rows[].work", "pareto[].layout",
+    "memory", "chips[].prices[]", "answer.rows[].layout", "pareto[].layout",
     "answer.parts[].layout", "answer.rows[].parts[].layout", "answer.owned.parts[].layout",
     "findings[]", "runners_up[]", "answer.engine_settings",
     "answer.layout.prefill", "cases[]", "compared[]", "against[].books", "sensitivity[].books",
