@@ -293,13 +293,15 @@ def power_of(plan: ServingPlan, chips: int) -> float | None:
 def reason(plan: ServingPlan) -> str:
     """How the count comes about."""
     decode, first = plan.decode, plan.prefill
-    dtype = plan.job.precision.weights
-    if first is None:
-        return f"{dtype}, {plan.decode_replicas:,} replicas of {decode.chips}, batch {decode.batch}"
-    return (
-        f"{dtype}, two pools: {plan.prefill_replicas:,} replicas of {first.chips} for prompts, "
-        f"{plan.decode_replicas:,} of {decode.chips} for answers, batch {decode.batch}"
-    )
+    own = f"{_replicas(plan.decode_replicas)} of {decode.chips}"
+    if first is not None:
+        ahead = f"{_replicas(plan.prefill_replicas)} of {first.chips} for prompts"
+        own = f"two pools: {ahead}, {own} for answers"
+    return f"{plan.job.precision.weights}, {own}, batch {decode.batch}"
+
+
+def _replicas(count: int) -> str:
+    return f"{count:,} replica{'s' if count > 1 else ''}"
 
 
 def division(plan: ServingPlan) -> str:
