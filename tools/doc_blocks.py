@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ NOT_RUN = ("git ", "cd ", "./test", "pip install ", "uvx ")
 #: A page of 100 columns without colour, whatever the terminal that the tests run in.
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1"}
 COLOURING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+#: Lines less alike than this are not the ones that a page shows.
+LEAST_ALIKE = 0.5
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
 
 
@@ -160,15 +163,14 @@ def matches(expected: tuple[str, ...], real: list[str]) -> bool:
 
 
 def elided(shown: tuple[str, ...], real: list[str]) -> list[str] | None:
-    """`real` cut as `shown` is, around its one `...`; None where that cannot be told.
+    """`real` cut as `shown` is, around its `...`; None where that cannot be told.
 
-    Between blank lines the `...` stands for paragraphs, and as many are kept before and after it;
-    else it stands for lines, and as many lines are kept.
+    What comes before the first `...` and after the last is cut by paragraphs where blank lines
+    bound it, else by lines; what stands between two is the part of `real` that is most like it.
     """
-    if shown.count("...") != 1:
+    if "..." not in shown:
         return None
-    at = shown.index("...")
-    head, tail = shown[:at], shown[at + 1 :]
+    head, *between, tail = _parts(shown)
     first, last = len(head), len(real) - len(tail)
     if not any(head[-1:]) and not any(tail[:1]):
         blank = [i for i, line in enumerate(real) if not line]
@@ -176,7 +178,48 @@ def elided(shown: tuple[str, ...], real: list[str]) -> list[str] | None:
             return None
         first = blank[head.count("") - 1] + 1 if head else 0
         last = blank[-tail.count("")] if tail else len(real)
-    return [*real[:first], "...", *real[last:]] if first <= last else None
+    if first > last:
+        return None
+    cut = [*real[:first], "..."]
+    for part in between:
+        found = _alike(part, real, first, last)
+        if found is None:
+            return None
+        cut += [*real[slice(*found)], "..."]
+        first = found[1]
+    return [*cut, *real[last:]]
+
+
+def _parts(shown: tuple[str, ...]) -> list[list[str]]:
+    """The lines between one `...` and the next."""
+    parts: list[list[str]] = [[]]
+    for line in shown:
+        if line == "...":
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    return parts
+
+
+def _alike(part: list[str], real: list[str], first: int, last: int) -> tuple[int, int] | None:
+    """Where the lines of `real` most like `part` begin and end; None where none are like it.
+
+    A part between blank lines is whole paragraphs, which may have come to more lines or fewer.
+    """
+    whole = part[0] == part[-1] == ""
+    wanted = "\n".join(part)
+    best, where = LEAST_ALIKE, None
+    for start in range(first, last):
+        if whole and real[start]:
+            continue
+        blank = [i for i in range(start, last) if not real[i]]
+        ends = blank[part.count("") - 1 : part.count("")] if whole else [start + len(part) - 1]
+        for end in ends:
+            found = "\n".join(real[start : end + 1])
+            alike = SequenceMatcher(None, wanted, found, autojunk=False).ratio()
+            if end < last and alike > best:
+                best, where = alike, (start, end + 1)
+    return where
 
 
 def write_file(block: Block, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Rewrites the outputs that README.md and docs/ show, from the commands beside them.
 
 Run it after a change that is meant to change what commands print, and read the diff. An output
-with one `...` is cut again as it was; with more it is left for you, and named, when it no longer
-matches. Sentences with figures in them are marked `<!-- figure -->`: look for those too.
+with `...` is cut again as it was; where that cannot be told it is left for you, and named.
+Sentences with figures in them are marked `<!-- figure -->`: look for those too.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ def refreshed(text: str, page: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Refresh every page."""
+def main(*names: str) -> None:
+    """Refresh every page, or those whose paths end as `names` do."""
     for path in documents(ROOT):
+        if names and not str(path).endswith(names):
+            continue
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
             text = path.read_text()
@@ -50,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

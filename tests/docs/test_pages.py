@@ -80,6 +80,8 @@ class TestTheRunnerItself:
             ("...||old", "...||eight|nine"),
             ("a||b||c||d||...||e", None),
             ("...|a|...", None),
+            ("old|...|faur|fivf|...|old", "one|...|four|five|...|nine"),
+            ("old|...||faur|x||...", "one|...||four|five||..."),
         ],
     )
     def test_an_output_is_cut_again_as_it_was(self, shown, new):
