@@ -80,13 +80,17 @@ class Found:
 
 
 def held(question: ServingQuestion) -> Held:
-    """The best plan of chips that have a count. Raises `Infeasible` where they are too slow."""
+    """The best plan of chips, in whole nodes where they have no count.
+
+    Raises `Infeasible` where they are too slow.
+    """
     (ready,) = prepared([replace(question, full=True)])
     outcome = serve(ready)
     if outcome.missed:
         raise Infeasible(outcome.missed[0].message, outcome.missed)
     plan = outcome.best
-    return Held(question.pool.chips or plan.chips, ready, plan)
+    fewest = int(in_nodes(plan.chips, plan.decode.machine.node))
+    return Held(question.pool.chips or fewest, ready, plan)
 
 
 def match_serving(
