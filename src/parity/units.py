@@ -143,9 +143,9 @@ def render(value: float, unit: str, digits: int = 3) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """`value` to `digits` significant digits, with thousands separators and no exponent."""
+    """`value` to `digits` significant digits, with thousands separators and no exponent; `∞`."""
     if value == 0 or not math.isfinite(value):
-        return "0" if value == 0 else str(value)
+        return "0" if value == 0 else str(value).replace("inf", "∞")
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{round(value, places):,.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
