@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from parity.catalogue.load import chip
 from parity.catalogue.machine import central
+from parity.catalogue.shelf import LARGEST_FILE
 from parity.errors import BadFile, BadQuantity, UnknownName
 from parity.search.design import (
     Speed,
@@ -237,6 +238,6 @@ def test_a_portfolio_that_is_none(tmp_path):
     with pytest.raises(BadFile, match="no file"):
         portfolio(str(tmp_path / "none.toml"))
     large = tmp_path / "large.toml"
-    large.write_text("#" * 200_000)
+    large.write_text("#" * (LARGEST_FILE + 1))
     with pytest.raises(BadFile, match="larger"):
         portfolio(str(large))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from parity.catalogue.build import parse_toml
 from parity.catalogue.figures import Place, refuse_unknown
 from parity.catalogue.files import Text
-from parity.errors import BadFile, UnknownName, shorten
+from parity.catalogue.shelf import Shelf
+from parity.errors import BadFile, shorten
 from parity.units import parse, parse_count, parse_length
 from parity.workload.find import model as find_model
 
 Kind = Literal["train", "serve"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_LARGEST_FILE, _MOST_WORKS, _LONGEST = 100_000, 24, 200
+_MOST_WORKS, _LONGEST = 24, 200
+_SHELF = Shelf("portfolio", "parity.search", "portfolios")
 _KEYS = (
     "name", "kind", "model", "share", "seq", "gbs", "chips", "isl", "osl", "ttft", "tpot",
 )  # fmt: skip
@@ -60,35 +60,12 @@ class Portfolio:
 
 def names() -> tuple[str, ...]:
     """Portfolios that are shipped."""
-    folder = files("parity.search").joinpath("data", "portfolios")
-    return tuple(sorted(one.name.removesuffix(".toml") for one in folder.iterdir()))
+    return _SHELF.names
 
 
 def portfolio(name: str) -> Portfolio:
     """A shipped portfolio by name, or one in a TOML file. Raises `UnknownName`, `BadFile`."""
-    if name in names():
-        folder = files("parity.search").joinpath("data", "portfolios")
-        content = folder.joinpath(f"{name}.toml").read_bytes()
-        return _read(Text(0, "project", name, f"{name}.toml", content))
-    path = Path(name)
-    if path.suffix != ".toml":
-        known = ", ".join(names())
-        raise UnknownName("portfolio", name, names(), f"Known: {known}, or a FILE.toml.")
-    return _read(file_text(path, "a portfolio"))
-
-
-def file_text(path: Path, what: str) -> Text:
-    """A small TOML file of a user's. Raises `BadFile`."""
-    shown = shorten(str(path), 120)
-    try:
-        if not path.is_file():
-            raise BadFile(f"There is no file {shown}; {what} in TOML was expected.")
-        if path.stat().st_size > _LARGEST_FILE:
-            raise BadFile(f"{shown} is larger than {_LARGEST_FILE:,} bytes, the most that is read.")
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise BadFile(f"{shown} cannot be read ({shorten(str(error), 80)}).") from None
-    return Text(0, "project", path.stem[:64], shown, content)
+    return _read(_SHELF.text(name))
 
 
 def _read(text: Text) -> Portfolio:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,8 +13,9 @@ from parity.catalogue.files import Text
 from parity.catalogue.load import catalogue
 from parity.catalogue.machine import Draw, Number
 from parity.catalogue.schema import Count, Source
+from parity.catalogue.shelf import Shelf
 from parity.catalogue.spec import COMMAND_LINE
-from parity.errors import BadFile, UnknownName, UsageError, shorten
+from parity.errors import BadFile, UsageError, shorten
 from parity.record import Record
 from parity.supply import tables
 from parity.supply.cost import Cost
@@ -28,7 +27,7 @@ TYPED = Source(title="typed by the user")
 #: What may run out, in the order in which a tie is named.
 INPUTS = ("logic", "memory", "packages")
 MONTHS = 12
-_LARGEST_FILE = 1_000_000
+_SHELF = Shelf("scenario", "parity.supply", "scenarios")
 _MOST_ESTIMATES, _MOST_UNITS = 50, 1e12
 
 
@@ -137,30 +136,12 @@ def each_alone(
 
 def names() -> tuple[str, ...]:
     """Scenarios that are shipped."""
-    folder = files("parity.supply").joinpath("data", "scenarios")
-    return tuple(sorted(one.name.removesuffix(".toml") for one in folder.iterdir()))
+    return _SHELF.names
 
 
 def scenario(name: str) -> Scenario:
     """A shipped scenario by name, or one in a TOML file. Raises `UnknownName`, `BadFile`."""
-    if name in names():
-        content = files("parity.supply").joinpath("data", "scenarios", f"{name}.toml").read_bytes()
-        return _read(Text(0, "project", name, f"{name}.toml", content))
-    path = Path(name)
-    if path.suffix != ".toml":
-        raise UnknownName(
-            "scenario", name, names(), f"Known: {', '.join(names())}, or a FILE.toml."
-        )
-    shown = shorten(str(path), 120)
-    try:
-        if not path.is_file():
-            raise BadFile(f"There is no file {shown}; a scenario in TOML was expected.")
-        if path.stat().st_size > _LARGEST_FILE:
-            raise BadFile(f"{shown} is larger than {_LARGEST_FILE:,} bytes, the most that is read.")
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadFile(f"{shown} cannot be read ({shorten(str(error), 80)}).") from None
-    return _read(Text(0, "project", path.stem[:64], shown, content))
+    return _read(_SHELF.text(name))
 
 
 def _read(text: Text) -> Scenario:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -19,6 +17,7 @@ from parity.catalogue.build import parse_toml, read_record
 from parity.catalogue.figures import Place, read_figure, read_text, refuse_unknown
 from parity.catalogue.files import Text
 from parity.catalogue.schema import Source
+from parity.catalogue.shelf import Shelf
 from parity.catalogue.spec import COMMAND_LINE
 from parity.errors import BadFile, UnknownName, UsageError, nearest, shorten
 from parity.record import Fact, Record
@@ -29,7 +28,7 @@ from parity.supply.recipe import MOST_DIES, MOST_STACKS
 from parity.supply.scenario import LAST_YEAR, MOST_YEARS, POLICIES, Scenario, Yearly
 
 R = TypeVar("R", bound=Record)
-_LARGEST_FILE = 1_000_000
+_SHELF = Shelf("scenario", "parity.supply", "outlooks")
 _MOST_PARTS, _MOST_ESTIMATES, _MOST_SET = 32, 50, 64
 _FIRST_YEAR = 1990
 _SECTIONS: dict[str, type[Record]] = {
@@ -50,8 +49,7 @@ _SHARES = ("share", "use_of_stock", "learning", "sold")
 
 def names() -> tuple[str, ...]:
     """Scenarios that are shipped."""
-    folder = files("parity.supply").joinpath("data", "outlooks")
-    return tuple(sorted(one.name.removesuffix(".toml") for one in folder.iterdir()))
+    return _SHELF.names
 
 
 def scenario(name: str, typed: Sequence[str] = ()) -> Scenario:
@@ -60,34 +58,13 @@ def scenario(name: str, typed: Sequence[str] = ()) -> Scenario:
     typed: `path=value` or `path=low..high`, as in `common.demand_growth=1.2..1.8`.
     Raises `UnknownName`, `BadFile`, `UsageError`.
     """
-    text = _text(name)
+    text = _SHELF.text(name)
     table = _whole(text)
     for one in typed[:_MOST_SET]:
         _set(table, one)
     if len(typed) > _MOST_SET:
         raise UsageError(f"--set is given {len(typed)} times; at most {_MOST_SET} are read.")
     return _read(table, text)
-
-
-def _text(name: str) -> Text:
-    if name in names():
-        content = files("parity.supply").joinpath("data", "outlooks", f"{name}.toml").read_bytes()
-        return Text(0, "project", name, f"{name}.toml", content)
-    path = Path(name)
-    if path.suffix != ".toml":
-        raise UnknownName(
-            "scenario", name, names(), f"Known: {', '.join(names())}, or a FILE.toml."
-        )
-    shown = shorten(str(path), 120)
-    try:
-        if not path.is_file():
-            raise BadFile(f"There is no file {shown}; a scenario in TOML was expected.")
-        if path.stat().st_size > _LARGEST_FILE:
-            raise BadFile(f"{shown} is larger than {_LARGEST_FILE:,} bytes, the most that is read.")
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise BadFile(f"{shown} cannot be read ({shorten(str(error), 80)}).") from None
-    return Text(0, "project", path.stem[:64], shown, content)
 
 
 def _whole(text: Text) -> dict[str, Any]:
@@ -98,7 +75,7 @@ def _whole(text: Text) -> dict[str, Any]:
         return own
     if not isinstance(base, str) or base not in names() or base == text.id:
         raise UnknownName("scenario", str(base), names(), f"`base` of {text.shown}: one of them.")
-    below = _whole(_text(base))
+    below = _whole(_SHELF.text(base))
     for path in _paths(own.pop("without", []), text):
         _leave_out(below, path, text)
     return _merged(below, own)

@@ -10,11 +10,11 @@ from pathlib import Path
 from parity.catalogue import load
 from parity.catalogue.build import parse_toml
 from parity.catalogue.schema import DTYPES
+from parity.catalogue.shelf import file_text
 from parity.catalogue.spec import stated
 from parity.errors import BadFile, BadQuantity, UnknownName, UsageError, shorten
 from parity.record import Fact
 from parity.search.design import FEATURES
-from parity.search.portfolio import file_text
 from parity.supply import blocks, tables
 from parity.supply.custom import Design, exact, from_chip
 from parity.supply.custom_change import (
